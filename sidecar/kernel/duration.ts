@@ -56,7 +56,7 @@ export function parseDurationMs(text: string, bareUnit?: DurationUnit): number {
 
 /** How to write the duration that `text` tries to be: `write it like "30s"`. */
 export function durationHint(text: string): string {
-  if (sumTerms(text.trim()) !== undefined) return "the longest duration is about 292 years";
+  if ((sumTerms(text.trim()) ?? 0) >= LONGEST_MS) return "the longest duration is about 292 years";
   const spoken = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(text);
   const unit = spoken && unitMeant(spoken[2] ?? "");
   if (spoken && unit) return `write ${JSON.stringify(unit(spoken[1] ?? "0"))}`;

@@ -1,0 +1,68 @@
+import type { Readable } from "node:stream";
+
+/** Header values by lower-case name; several values stay apart. */
+export type HeaderMap = Record<string, string | string[]>;
+
+/** An HTTP request on its way to an app, a peer or an endpoint. Hop-by-hop headers are already gone. */
+export interface Exchange {
+  readonly verb: string;
+  /** Without leading slash; percent-encoded as the caller sent it. */
+  readonly path: string;
+  /** Without `?`; empty when there is none. */
+  readonly query: string;
+  readonly headers: HeaderMap;
+  /** A stream is sent as it arrives and cannot be sent twice. */
+  readonly body: Readable | Uint8Array | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** The answer, its body not yet read. Whoever receives it reads or destroys the body. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: HeaderMap;
+  readonly body: Readable;
+  /** Complete once the body has ended. */
+  readonly trailers?: () => HeaderMap | undefined;
+}
+
+/** Something that answers HTTP requests: the app, a peer's app, an external endpoint. */
+export interface HttpTarget {
+  /** Rejects when no answer came; any status is an answer. */
+  send(exchange: Exchange): Promise<Answer>;
+}
+
+/** One gRPC call passed through as raw messages, whatever its kind. */
+export interface RawCall {
+  /** `/package.Service/Method`. */
+  readonly path: string;
+  readonly metadata: HeaderMap;
+  readonly messages: AsyncIterable<Uint8Array>;
+  readonly signal: AbortSignal;
+  /** Milliseconds since 1970; absent: no deadline. */
+  readonly deadline?: number | undefined;
+}
+
+export interface RawStatus {
+  readonly code: number;
+  readonly details: string;
+  readonly metadata: HeaderMap;
+}
+
+export interface RawAnswer {
+  /** Initial metadata; resolves before the first message. */
+  readonly metadata: Promise<HeaderMap>;
+  readonly messages: AsyncIterable<Uint8Array>;
+  /** Resolves when the call has ended, with any status. */
+  readonly status: Promise<RawStatus>;
+}
+
+/** Something that answers gRPC calls without knowing their messages. */
+export interface GrpcTarget {
+  call(call: RawCall): RawAnswer;
+}
+
+/** The peer sidecars of other apps. */
+export interface Peers {
+  /** Rejects with `invokeNotResolved` when no sidecar of the app is known. */
+  find(appId: string, namespace: string, signal: AbortSignal): Promise<HttpTarget & GrpcTarget>;
+}

@@ -1,0 +1,69 @@
+import { randomBytes } from "node:crypto";
+import type { Call } from "../../components/contract/driver.ts";
+
+/** Header or metadata values by lower-case name. */
+export type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
+
+/** W3C trace context of one request. */
+export interface Trace {
+  readonly traceparent: string;
+  readonly tracestate: string | undefined;
+}
+
+/**
+ * What a method knows of the call that runs it, whichever wire it came by.
+ * Costly parts (signal, trace) are made when they are first asked for.
+ */
+export class Request implements Call {
+  readonly wire: "http" | "grpc";
+  readonly headers: Headers;
+  /** Headers for the answer: HTTP headers, or gRPC initial metadata. */
+  replyHeaders: Record<string, string> | undefined;
+  readonly #onAbort: (abort: () => void) => void;
+  #signal: AbortSignal | undefined;
+  #trace: Trace | undefined;
+
+  /** `onAbort` calls its argument once when the caller has left. */
+  constructor(wire: "http" | "grpc", headers: Headers, onAbort: (abort: () => void) => void) {
+    this.wire = wire;
+    this.headers = headers;
+    this.#onAbort = onAbort;
+  }
+
+  /** Aborts when the caller has left before the answer was complete. */
+  get signal(): AbortSignal {
+    if (!this.#signal) {
+      const controller = new AbortController();
+      this.#signal = controller.signal;
+      this.#onAbort(() => controller.abort());
+    }
+    return this.#signal;
+  }
+
+  /** First value of a header, by its lower-case name. */
+  header(name: string): string | undefined {
+    const value = this.headers[name];
+    return typeof value === "string" ? value : value?.[0];
+  }
+
+  /** The caller's trace context, or a new one. */
+  get trace(): Trace {
+    this.#trace ??= traceOf(this.header("traceparent"), this.header("tracestate"));
+    return this.#trace;
+  }
+
+  /** Adds a header to the answer. */
+  reply(name: string, value: string): void {
+    this.replyHeaders ??= {};
+    this.replyHeaders[name] = value;
+  }
+}
+
+const w3c = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+/** A valid traceparent is kept, anything else replaced by a new, unsampled one (W3C Trace Context 3.2). */
+export function traceOf(traceparent: string | undefined, tracestate: string | undefined): Trace {
+  if (traceparent && w3c.test(traceparent)) return { traceparent, tracestate };
+  const random = randomBytes(24).toString("hex");
+  return { traceparent: `00-${random.slice(0, 32)}-${random.slice(32)}-00`, tracestate: undefined };
+}
