@@ -9,11 +9,12 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { protos } from "./generate/protos.ts";
+import { schemas } from "./generate/schemas.ts";
 import { staleFiles } from "./generate/stale.ts";
 import type { Step } from "./generate/step.ts";
 
 /** In order: a step may read what an earlier one wrote. */
-const steps: readonly Step[] = [protos];
+const steps: readonly Step[] = [protos, schemas];
 
 const root = resolve(import.meta.dirname, "..");
 
