@@ -13,7 +13,7 @@ export const componentSchema = resourceDocument({
       type: Type.String({ minLength: 1, description: "Category and name of the driver, for example state.redis." }),
       version: Type.String({ default: "v1", description: "Version of the driver; v0 and v1 mean the same." }),
       metadata: Type.Array(nameValueSchema, { default: [], description: "Settings of the driver." }),
-      initTimeout: durationOr("5s", "How long opening the component may take."),
+      initTimeout: durationOr("5s", "How long opening the component may take.", { "x-lax": true }),
       ignoreErrors: Type.Boolean({
         default: false,
         description: "Whether the sidecar starts although this component cannot be opened.",

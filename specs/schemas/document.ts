@@ -5,7 +5,10 @@ import { type TProperties, type TSchema, Type } from "typebox";
  *
  * Conventions of these schemas, on top of JSON Schema:
  * - a property with a `default` may be left out, although its type says it is there: the reader fills it in;
- * - `format: "go-duration"` is a duration such as `1h2m3.5s`; a bare number is milliseconds;
+ * - `format: "go-duration"` is a duration such as `1h2m3.5s`; `x-bare-unit` is the unit of a bare number, where one
+ *   is accepted;
+ * - `x-lax` marks a value that, when it is wrong, is replaced by the default;
+ * - `x-text` marks a value of any type that is turned into its text;
  * - `x-hints` says what to write instead of a key that people put into the wrong place.
  */
 
@@ -49,11 +52,15 @@ export const auth = Type.Optional(
 );
 
 /** A duration such as `30s`. */
-export const duration = (description: string) => Type.String({ format: "go-duration", description });
+export const duration = (description: string, about: object = {}) =>
+  Type.String({ ...about, format: "go-duration", description });
 
 /** A duration that has a default. */
-export const durationOr = (value: string, description: string) =>
-  Type.String({ format: "go-duration", default: value, description });
+export const durationOr = (value: string, description: string, about: object = {}) =>
+  Type.String({ ...about, format: "go-duration", default: value, description });
+
+/** A value of any type, as text: what is not text becomes its JSON text. */
+export const anyAsText = (description: string) => Type.Optional(Type.Unsafe<string>({ "x-text": true, description }));
 
 /** One of a few words. */
 export const choice = <const T extends readonly string[]>(values: T, description: string) =>

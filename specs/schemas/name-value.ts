@@ -1,5 +1,5 @@
 import { type Static, Type } from "typebox";
-import { closed } from "./document.ts";
+import { anyAsText, closed } from "./document.ts";
 
 const secretKeyRef = Type.Object(
   {
@@ -13,9 +13,7 @@ const secretKeyRef = Type.Object(
 export const nameValueSchema = Type.Object(
   {
     name: Type.String({ minLength: 1, description: "Name of the setting; compared without regard to case." }),
-    value: Type.Optional(
-      Type.Unknown({ description: "Any YAML value. What is not text is turned into its JSON text." }),
-    ),
+    value: anyAsText("Any YAML value. What is not text is turned into its JSON text."),
     secretKeyRef: Type.Optional(secretKeyRef),
     envRef: Type.Optional(
       Type.String({
@@ -31,7 +29,7 @@ export type NameValueDocument = Static<typeof nameValueSchema>;
 /** A value without a name of its own, as certificates are given. */
 export const unnamedValueSchema = Type.Object(
   {
-    value: Type.Optional(Type.Unknown({ description: "The text itself." })),
+    value: anyAsText("The text itself."),
     secretKeyRef: Type.Optional(secretKeyRef),
     envRef: Type.Optional(Type.String({ description: "Takes the value from this environment variable." })),
   },

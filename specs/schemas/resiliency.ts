@@ -1,11 +1,14 @@
 import { type Static, Type } from "typebox";
 import { choice, choiceOr, closed, duration, durationOr, namedMetadata, resourceDocument, scopes } from "./document.ts";
 
+/** The published format reads a bare number as milliseconds, here only. */
+const bare = { "x-bare-unit": "ms" };
+
 const retry = Type.Object(
   {
     policy: choiceOr(["constant", "exponential"], "How the pause between attempts develops."),
-    duration: durationOr("5s", "Pause of a constant policy."),
-    maxInterval: durationOr("60s", "Longest pause of an exponential policy."),
+    duration: durationOr("5s", "Pause of a constant policy.", bare),
+    maxInterval: durationOr("60s", "Longest pause of an exponential policy.", bare),
     maxRetries: Type.Integer({ default: -1, description: "Attempts after the first; -1 means without end." }),
     matching: Type.Optional(
       Type.Object(
@@ -27,8 +30,8 @@ const retry = Type.Object(
 const circuitBreaker = Type.Object(
   {
     maxRequests: Type.Integer({ default: 1, minimum: 0, description: "Probes let through while half open." }),
-    interval: durationOr("0s", "How often the counts of a closed breaker are cleared; 0 means never."),
-    timeout: durationOr("60s", "How long the breaker stays open; 0 means 60s."),
+    interval: durationOr("0s", "How often the counts of a closed breaker are cleared; 0 means never.", bare),
+    timeout: durationOr("60s", "How long the breaker stays open; 0 means 60s.", bare),
     trip: Type.String({
       default: "consecutiveFailures > 5",
       description:
@@ -56,7 +59,7 @@ export const resiliencySchema = resourceDocument({
     {
       policies: Type.Object(
         {
-          timeouts: Type.Record(Type.String(), duration("Longest time of one attempt."), {
+          timeouts: Type.Record(Type.String(), duration("Longest time of one attempt.", bare), {
             default: {},
             description: "Timeouts by name.",
           }),
