@@ -256,7 +256,7 @@ export const reasons = {
   etagInvalid: { code: "invalid_argument", tag: "ERR_ETAG_INVALID", text: (p: { key: string }) => `the etag of ${p.key} has not the form of this store` },
   requestMetadataInvalid: {
     code: "invalid_argument",
-    tag: "ERR_METADATA_INVALID",
+    tag: "ERR_MALFORMED_REQUEST",
     text: (p: { key: string; why: string }) => `metadata ${p.key}: ${p.why}`,
   },
   secretNotFound: { code: "not_found", tag: "ERR_SECRET_NOT_FOUND", text: (p: Named) => `secret ${p.name} is not found` },

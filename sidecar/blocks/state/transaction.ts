@@ -1,0 +1,53 @@
+import { create } from "@bufbuild/protobuf";
+import type { StateOperation } from "../../../components/contract/state.ts";
+import { causeText, fail, MechaError } from "../../../specs/errors.ts";
+import { StateItemSchema } from "../../../specs/gen/dapr/proto/common/v1/common_pb.js";
+import type { TransactionalStateOperation } from "../../../specs/gen/dapr/proto/runtime/v1/state_pb.js";
+import type { Request } from "../../kernel/request.ts";
+import type { Outbox } from "./outbox.ts";
+import type { Store } from "./stores.ts";
+import { deleteOperation, type Item, setOperation } from "./writes.ts";
+
+/** An operation with the item it came from, for the outbox. */
+export interface Planned {
+  readonly type: "upsert" | "delete";
+  readonly item: Item;
+}
+
+/** Runs a transaction: all operations or none. With an outbox, its messages are published if and only if it commits. */
+export async function commit(
+  store: Store,
+  operations: readonly TransactionalStateOperation[],
+  metadata: Readonly<Record<string, string>>,
+  outbox: Outbox | undefined,
+  request: Request,
+): Promise<void> {
+  const { name, opened } = store;
+  if (!opened.transact) throw fail("stateTransactionUnsupported", { name });
+  const max = opened.maxOperations;
+  if (max !== undefined && operations.length > max) throw fail("stateTransactionTooLarge", { name, count: operations.length, max });
+  const planned = operations.map((operation) => plan(store, operation, metadata));
+  if (planned.length === 0) return;
+  const entry = outbox?.of(store);
+  const prepared = entry ? await entry.prepare(planned, request) : { writes: planned, marks: [] };
+  const writes = prepared.writes.map((one) => toOperation(store, one));
+  try {
+    await opened.transact([...writes, ...prepared.marks], request);
+  } catch (error) {
+    if (error instanceof MechaError && error.row.code === "invalid_argument" && error.reason !== "etagInvalid") throw error;
+    throw fail("stateTransaction", { name, cause: causeText(error) }, { cause: error });
+  }
+}
+
+const toOperation = (store: Store, { type, item }: Planned): StateOperation =>
+  type === "upsert" ? setOperation(store, item) : deleteOperation(store, item);
+
+function plan(store: Store, operation: TransactionalStateOperation, metadata: Readonly<Record<string, string>>): Planned {
+  const type = operation.operationType;
+  if (type !== "upsert" && type !== "delete") throw fail("stateOperationUnsupported", { name: store.name, operation: type });
+  const item = operation.request ?? create(StateItemSchema, {});
+  // What the request says counts for every operation that does not say otherwise.
+  const planned: Planned = { type, item: { ...item, metadata: { ...metadata, ...item.metadata } } };
+  toOperation(store, planned);
+  return planned;
+}

@@ -1,0 +1,42 @@
+import { fail } from "../../specs/errors.ts";
+
+/** Numbers that a double may not hold exactly: long runs of digits, or an exponent. */
+const risky = /\d{16}|\d[eE]/;
+
+type Raw = { readonly rawJSON: string };
+// ES2025 JSON.parse source text access and JSON.rawJSON; TypeScript's library does not name them yet.
+const json = JSON as unknown as {
+  parse(text: string, reviver: (key: string, value: unknown, context: { source?: string }) => unknown): unknown;
+  rawJSON(text: string): Raw;
+};
+
+/**
+ * Parses JSON so that every number survives being written again: what a double cannot hold is kept as its text.
+ * Throws `malformedRequest` naming `what`.
+ */
+export function parseJson(text: string, what: string): unknown {
+  try {
+    if (!risky.test(text)) return JSON.parse(text);
+    return json.parse(text, (_, value, { source }) =>
+      typeof value === "number" && source !== undefined && String(value) !== source ? json.rawJSON(source) : value,
+    );
+  } catch (error) {
+    throw fail("malformedRequest", { why: `${what} is not JSON: ${(error as Error).message}` }, { cause: error });
+  }
+}
+
+const decoder = new TextDecoder("utf-8", { fatal: true });
+
+/** Bytes as text; throws `malformedRequest` when they are not UTF-8. */
+export function decodeText(bytes: Uint8Array, what: string): string {
+  try {
+    return decoder.decode(bytes);
+  } catch (error) {
+    throw fail("malformedRequest", { why: `${what} is not UTF-8 text` }, { cause: error });
+  }
+}
+
+/** True for `{}`-like objects, false for arrays, null and scalars. */
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
