@@ -10,8 +10,8 @@ import { continueOn, findPinnedNode, isOlder, isRunning, pinnedVersion } from ".
 /** The first Node that runs our sources and bundle; used where the pinned one is not installed. */
 const oldestNode = "24.0.0";
 
-/** @type {Record<string, string>} program → the file that runs it when imported */
-const sources = { mecha: "sidecar/cli/mecha.ts", mechad: "sidecar/mechad.ts" };
+/** Program → the file that runs it when imported. @type {Record<string, string>} */
+export const sources = { mecha: "sidecar/cli/mecha.ts", mechad: "sidecar/mechad.ts" };
 
 /**
  * What `npm run build` leaves in dist/build.json.
