@@ -1,6 +1,8 @@
 // The floors of the house, enforced. `npm run imports` checks them; type-only imports count too.
 // Every rule says why it exists. An exception goes into `exceptions` below with its reason; the list should stay empty.
 
+const { doors, forTools } = require("./scripts/imports/doors.cjs");
+
 /** @type {{ rule: string, from: string, because: string }[]} path patterns of files a rule does not hold for */
 const exceptions = [];
 
@@ -9,34 +11,6 @@ const ours = "^(bin|components|examples|scripts|sdk|sidecar|specs|test)/";
 
 /** Folders that only tools and tests live in: they see everything and ship nowhere. */
 const tools = "^(scripts|test|bin)/|^[^/]+$";
-
-/**
- * Which folders may import a library: its doors. One door each, wherever that is possible, so that replacing
- * a library touches one folder. A trailing `.ts` names a single file. Scripts and tests may import any of them.
- */
-const doors = {
-  "@bufbuild/protobuf": ["specs", "sidecar", "sdk", "components/pluggable"],
-  "@grpc/grpc-js": ["sidecar/wire/grpc", "sidecar/app-channel", "sidecar/peers", "sdk", "components/pluggable"],
-  "@marcbachmann/cel-js": ["sidecar/blocks/pubsub"],
-  "@opentelemetry/api": ["sidecar/kernel"],
-  "@opentelemetry/exporter-trace-otlp-http": ["sidecar/kernel"],
-  "@opentelemetry/sdk-trace-base": ["sidecar/kernel"],
-  ajv: ["sidecar/config"],
-  cloudevents: ["sidecar/blocks/pubsub"],
-  commander: ["sidecar/cli"],
-  croner: ["sidecar/kernel"],
-  fastify: ["sidecar/wire/http", "sdk"],
-  jose: ["sidecar/wire"],
-  "multicast-dns": ["components/mdns"],
-  pino: ["sidecar/kernel"],
-  "prom-client": ["sidecar/kernel"],
-  typebox: ["components", "specs/schemas", "sidecar/host"],
-  undici: ["sidecar/app-channel", "sidecar/peers", "components/http"],
-  yaml: ["sidecar/config", "sidecar/cli"],
-};
-
-/** Tools: importable from scripts and tests only. */
-const forTools = ["@dapr/dapr", "autocannon", "dependency-cruiser", "esbuild", "fast-check", "vitest"];
 
 const escaped = (text) => text.replace(/[.\\/]/g, "\\$&");
 const folders = (names) => names.map((name) => `^${escaped(name)}${name.endsWith(".ts") ? "$" : "/"}`).join("|");
@@ -168,7 +142,7 @@ const shape = [
   {
     name: "library-has-a-door",
     severity: "error",
-    comment: "Give the library a line in `doors` above and one in CONTRIBUTING.md (why, licence, folder).",
+    comment: "Give the library a line in scripts/imports/doors.cjs and one in CONTRIBUTING.md (why, licence, folder).",
     from: { pathNot: tools },
     to: { path: "(^|/)node_modules/", pathNot: library([...Object.keys(doors), ...forTools, "@types/node"]) },
   },

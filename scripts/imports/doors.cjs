@@ -1,0 +1,30 @@
+// Which folders may import a library: its doors. One door each, wherever that is possible, so that replacing a library
+// touches one folder. .dependency-cruiser.cjs enforces this map and CONTRIBUTING.md repeats it with the reasons (a test
+// compares them). Scripts and tests may import any library.
+
+/** @type {Record<string, string[]>} library → folders, or single files ending in `.ts` */
+const doors = {
+  "@bufbuild/protobuf": ["specs", "sidecar", "sdk", "components/pluggable"],
+  "@grpc/grpc-js": ["sidecar/wire/grpc", "sidecar/app-channel", "sidecar/peers", "sdk", "components/pluggable"],
+  "@marcbachmann/cel-js": ["sidecar/blocks/pubsub"],
+  "@opentelemetry/api": ["sidecar/kernel"],
+  "@opentelemetry/exporter-trace-otlp-http": ["sidecar/kernel"],
+  "@opentelemetry/sdk-trace-base": ["sidecar/kernel"],
+  ajv: ["sidecar/config"],
+  cloudevents: ["sidecar/blocks/pubsub"],
+  commander: ["sidecar/cli"],
+  croner: ["sidecar/blocks/jobs", "components/cron"],
+  fastify: ["sidecar/wire/http", "sdk"],
+  jose: ["sidecar/wire"],
+  "multicast-dns": ["components/mdns"],
+  pino: ["sidecar/kernel"],
+  "prom-client": ["sidecar/kernel"],
+  typebox: ["components", "specs/schemas", "sidecar/host"],
+  undici: ["sidecar/app-channel", "sidecar/peers", "components/http"],
+  yaml: ["sidecar/config", "sidecar/cli"],
+};
+
+/** Libraries only scripts and tests import; they are not there in production. */
+const forTools = ["@dapr/dapr", "autocannon", "dependency-cruiser", "esbuild", "fast-check", "vitest"];
+
+module.exports = { doors, forTools };
