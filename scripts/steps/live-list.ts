@@ -19,7 +19,7 @@ export class LiveList {
   constructor(steps: readonly Step[], out: NodeJS.WriteStream = process.stdout) {
     this.#out = out;
     for (const { name } of steps) this.#states.set(name, { status: "waiting" });
-    this.#width = Math.max(...steps.map(({ name }) => name.length));
+    this.#width = Math.max(12, ...steps.map(({ name }) => name.length));
     if (!out.isTTY) return;
     this.#ticker = setInterval(() => this.#draw(), 200);
     this.#draw();
