@@ -210,7 +210,7 @@ export type ResolvePairs = (
 
 export interface ComponentResource extends ResourceHeader {
   readonly kind: "Component";
-  /** `<category>.<name>`, for example `state.redis`; lower case as written. */
+  /** `<category>.<name>`, for example `state.redis`, as written; compare it without regard to case. */
   readonly type: string;
   /** `v1` when empty or `v0`. */
   readonly version: string;
@@ -220,6 +220,8 @@ export interface ComponentResource extends ResourceHeader {
   readonly ignoreErrors: boolean;
   /** Store that `secretKeyRef` entries are read from. */
   readonly secretStore?: string;
+  /** Secrets that `ResolvePairs` will ask for; empty: none. */
+  readonly neededSecrets: readonly SecretReference[];
 }
 
 /** A rule of a subscription: `match` is a CEL expression; empty = always, and stands last. */
@@ -261,6 +263,8 @@ export interface HttpEndpointResource extends ResourceHeader {
     readonly renegotiation: "Never" | "OnceAsClient" | "FreelyAsClient";
   };
   readonly secretStore?: string;
+  /** Secrets that `ResolvePairs` will ask for; empty: none. */
+  readonly neededSecrets: readonly SecretReference[];
 }
 
 /** MCPServer and WorkflowAccessPolicy: recognised, not interpreted here. */
@@ -389,6 +393,7 @@ export interface TracingConfig {
   readonly zipkinEndpoint?: string;
   /** Present when an OTLP endpoint is configured by resource or by variable. */
   readonly otel?: {
+    /** `host:port`, or a URL when it came from a variable. */
     readonly endpointAddress: string;
     readonly protocol: "grpc" | "http";
     readonly isSecure: boolean;
