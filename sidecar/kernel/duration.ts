@@ -34,7 +34,7 @@ export function findDurationMs(text: string, bareUnit?: DurationUnit): number | 
   if (BARE_NUMBER.test(trimmed)) {
     const amount = Number(trimmed);
     if (bareUnit === undefined) return amount === 0 ? 0 : undefined;
-    return inRange(amount * MILLISECONDS[bareUnit]);
+    return inRange(toMilliseconds(amount, bareUnit));
   }
   const negative = trimmed.startsWith("-");
   const unsigned = negative || trimmed.startsWith("+") ? trimmed.slice(1) : trimmed;
@@ -69,17 +69,19 @@ export function durationHint(text: string): string {
  */
 export function formatDuration(milliseconds: number): string {
   const sign = milliseconds < 0 ? "-" : "";
-  const nanos = Math.round(Math.abs(milliseconds) * 1e6);
+  const size = Math.abs(milliseconds);
+  // Apart from the minutes, because a number cannot hold the nanoseconds of several months.
+  const wholeMinutes = Math.floor(size / 60_000);
+  const nanos = Math.round((size - wholeMinutes * 60_000) * 1e6);
+  if (wholeMinutes > 0) {
+    const hours = Math.floor(wholeMinutes / 60);
+    return `${sign}${hours === 0 ? "" : `${hours}h`}${wholeMinutes % 60}m${decimal(nanos, 1e9)}s`;
+  }
   if (nanos === 0) return "0s";
   if (nanos < 1e3) return `${sign}${nanos}ns`;
   if (nanos < 1e6) return `${sign}${decimal(nanos, 1e3)}\u00b5s`;
   if (nanos < 1e9) return `${sign}${decimal(nanos, 1e6)}ms`;
-  const wholeMinutes = Math.floor(nanos / 60e9);
-  const seconds = `${decimal(nanos - wholeMinutes * 60e9, 1e9)}s`;
-  if (wholeMinutes === 0) return sign + seconds;
-  const hours = Math.floor(wholeMinutes / 60);
-  const minutes = `${wholeMinutes % 60}m`;
-  return sign + (hours === 0 ? "" : `${hours}h`) + minutes + seconds;
+  return `${sign}${decimal(nanos, 1e9)}s`;
 }
 
 function sumTerms(text: string): number | undefined {
@@ -89,14 +91,18 @@ function sumTerms(text: string): number | undefined {
   while (TERM.lastIndex < text.length) {
     const term = TERM.exec(text);
     if (term === null) return undefined;
-    total += Number(term[1]) * MILLISECONDS[term[2] as keyof typeof MILLISECONDS];
+    total += toMilliseconds(Number(term[1]), term[2] as keyof typeof MILLISECONDS);
   }
   return total;
 }
 
+/** Whole nanoseconds, so that "1.001s" is 1001 and not 1000.9999999999999. */
+function toMilliseconds(amount: number, unit: keyof typeof MILLISECONDS): number {
+  return Math.round(amount * MILLISECONDS[unit] * 1e6) / 1e6;
+}
+
 function inRange(milliseconds: number): number | undefined {
-  if (Math.abs(milliseconds) >= LONGEST_MS) return undefined;
-  return Math.round(milliseconds * 1e6) / 1e6; // whole nanoseconds: "1.001s" is 1001, not 1000.99…
+  return Math.abs(milliseconds) < LONGEST_MS ? milliseconds : undefined;
 }
 
 function decimal(nanos: number, unit: number): string {
