@@ -25,7 +25,10 @@ export interface BindingCapabilities {
   /** The app calls the outside. */
   output: {
     readonly operations: readonly string[];
-    /** Undefined: nothing to answer. */
+    /**
+     * Undefined: nothing to answer. A rejection with `bindingFailed` may carry what the other side did say as its
+     * parameter `answer` (a BindingAnswer), whose metadata the API gives along with the error.
+     */
     invoke(request: BindingRequest, call: Call): Promise<BindingAnswer | undefined>;
   };
   /** The outside calls the app. */

@@ -1,0 +1,31 @@
+import cron from "../../components/cron/bindings.ts";
+import http from "../../components/http/bindings.ts";
+import localStorage from "../../components/localstorage/bindings.ts";
+import { startHttpServer } from "../support/http-server.ts";
+import { tempFolder } from "../support/temp-folder.ts";
+import type { BindingTarget } from "./bindings.suite.ts";
+
+/** The bindings under test. */
+export const bindingTargets: readonly BindingTarget[] = [
+  {
+    driver: cron,
+    prepare: () => ({ schedule: "@every 1m" }),
+    input: { happen: (clock) => clock.advance(60_000) },
+  },
+  {
+    driver: http,
+    prepare: async () => ({ url: await startHttpServer((_, body) => ({ body: `got ${body}` })) }),
+    output: {
+      request: { operation: "create", data: Buffer.from("hello"), metadata: {} },
+      answer: "got hello",
+    },
+  },
+  {
+    driver: localStorage,
+    prepare: () => ({ rootPath: tempFolder() }),
+    output: {
+      request: { operation: "create", data: Buffer.from('"hello!"'), metadata: { fileName: "a/b.txt" } },
+      answer: '{"fileName":"a/b.txt"}',
+    },
+  },
+];

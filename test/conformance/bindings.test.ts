@@ -1,0 +1,4 @@
+import { bindingSuite } from "./bindings.suite.ts";
+import { bindingTargets } from "./bindings.targets.ts";
+
+for (const target of bindingTargets) bindingSuite(target);
