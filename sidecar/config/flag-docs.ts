@@ -1,4 +1,5 @@
-import { type Flag, flags } from "./flags.ts";
+import type { Flag } from "./flag.ts";
+import { flags } from "./flags.ts";
 
 const shown: Record<Flag["type"], string> = {
   text: "text",

@@ -1,7 +1,8 @@
 import type { Problem } from "../kernel/config-types.ts";
 import { didYouMean } from "../kernel/did-you-mean.ts";
+import type { Flag } from "./flag.ts";
 import { isSwitch, isSwitchWord, readFlagValue } from "./flag-values.ts";
-import { type Flag, type FlagName, type FlagValues, flags } from "./flags.ts";
+import { type FlagName, type FlagValues, flags } from "./flags.ts";
 
 export interface ParsedFlags {
   readonly values: FlagValues;
@@ -87,9 +88,8 @@ function readFlag(name: FlagName, flag: Flag, given: readonly string[] | undefin
   }
   let reading = readFlagValue(flag, text);
   if (!reading.ok) {
-    const where = given === undefined && flag.env ? { variable: flag.env } : { flag: name };
     const message = `${JSON.stringify(text)} is not ${reading.expected}`;
-    problems.push({ severity: "error", ...where, message, hint: reading.hint });
+    problems.push({ severity: "error", flag: name, message, hint: reading.hint });
     reading = readFlagValue(flag, flag.default);
   }
   return { value: reading.ok ? reading.value : undefined, problems };

@@ -7,7 +7,6 @@ import type { Problem } from "../kernel/config-types.ts";
 export function formatProblem(problem: Problem): string {
   const parts: string[] = [];
   if (problem.flag !== undefined) parts.push(`--${problem.flag}: `);
-  if (problem.variable !== undefined) parts.push(`${problem.variable}: `);
   if (problem.file !== undefined) {
     const column = problem.column !== undefined && problem.keyPath === undefined ? `:${problem.column}` : "";
     parts.push(`${problem.file}${problem.line === undefined ? "" : `:${problem.line}${column}`}: `);

@@ -257,5 +257,6 @@ function fits(schema: Schema, node: Node): boolean {
 /** A description as the end of a sentence. */
 function lowered(description = ""): string {
   const sentence = description.replace(/\.$/, "");
+  if (/^[A-Z]{2}/.test(sentence)) return sentence;
   return sentence.slice(0, 1).toLowerCase() + sentence.slice(1);
 }

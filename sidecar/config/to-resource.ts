@@ -60,7 +60,8 @@ export function toHttpEndpoint(located: Located<HttpEndpointDocument>, context: 
   const store = storeOf(located.data.auth, context);
   const pairs = pairContext(context, store);
   if (!/^https?:\/\//i.test(baseUrl) || !URL.canParse(baseUrl)) {
-    const hint = URL.canParse(`http://${baseUrl}`) ? `write "http://${baseUrl}"` : 'write a URL such as "https://host"';
+    const bare = !baseUrl.includes("://") && URL.canParse(`http://${baseUrl}`);
+    const hint = bare ? `write "http://${baseUrl}"` : 'write a URL such as "https://host"';
     located.refuse("spec.baseUrl", `${JSON.stringify(baseUrl)} is not an HTTP URL`, hint);
   }
   const headers = toPairs(writtenHeaders, "spec.headers", located, pairs);

@@ -27,12 +27,37 @@ export interface YamlFile {
 
 /** Splits a file into its documents. `file` is only named in findings. */
 export function parseYaml(file: string, text: string): YamlFile {
+  const found = chunks(text.replace(/^\uFEFF/, "")).map((chunk) => parseChunk(file, chunk));
+  return {
+    documents: found.flatMap(({ documents }) => documents),
+    broken: found.flatMap(({ broken }) => broken),
+    repeated: found.flatMap(({ repeated }) => repeated),
+  };
+}
+
+interface Chunk {
+  readonly text: string;
+  /** Lines of the file before the chunk. */
+  readonly linesBefore: number;
+}
+
+/** Cuts at the markers first, so that an open quote costs only its own document. */
+function chunks(text: string): Chunk[] {
+  let linesBefore = 0;
+  return text.split(/^(?=---(?:[ \t\r]|$))/m).map((part) => {
+    const chunk = { text: part, linesBefore };
+    linesBefore += part.split("\n").length - 1;
+    return chunk;
+  });
+}
+
+function parseChunk(file: string, { text, linesBefore }: Chunk): YamlFile {
   const lineCounter = new LineCounter();
   const position = (offset: number): Position => {
     const { line, col } = lineCounter.linePos(offset);
-    return { line: Math.max(line, 1), column: Math.max(col, 1) };
+    return { line: linesBefore + Math.max(line, 1), column: Math.max(col, 1) };
   };
-  const parsed = parseAllDocuments(text.replace(/^\uFEFF/, ""), { lineCounter, prettyErrors: false, merge: true });
+  const parsed = parseAllDocuments(text, { lineCounter, prettyErrors: false, merge: true });
   const documents: YamlDocument[] = [];
   const broken: Finding[] = [];
   const repeated: Finding[] = [];

@@ -7,6 +7,8 @@ import { type Document, isScalar, type Node, type Scalar } from "yaml";
 export function scalarText(node: Scalar): string {
   const { value, source } = node;
   if (value === null || value === undefined) return "";
+  // The merge key is read as a symbol.
+  if (typeof value === "symbol") return value.description ?? "";
   if (typeof value !== "number") return String(value);
   const digits = source ?? String(value);
   const exact = Number.isSafeInteger(value) || !Number.isInteger(value);

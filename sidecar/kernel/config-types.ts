@@ -27,8 +27,6 @@ export interface Problem {
   readonly keyPath?: string;
   /** Name of the flag without dashes, when the problem is one of the command line. */
   readonly flag?: string;
-  /** Name of the environment variable, when the problem is one of the environment. */
-  readonly variable?: string;
 }
 
 export interface Config {
