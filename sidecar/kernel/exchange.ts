@@ -66,3 +66,21 @@ export interface Peers {
   /** Rejects with `invokeNotResolved` when no sidecar of the app is known. */
   find(appId: string, namespace: string, signal: AbortSignal): Promise<HttpTarget & GrpcTarget>;
 }
+
+/** A request that no method answers, as the HTTP wire received it. */
+export interface Incoming {
+  readonly verb: string;
+  /** Path and query exactly as sent, with leading slash. */
+  readonly url: string;
+  readonly headers: HeaderMap;
+  /** Undefined: the request has no body. */
+  readonly body: Readable | undefined;
+  readonly signal: AbortSignal;
+  readonly remoteAddress: string;
+}
+
+/** What both wires hand on when no method of ours fits: service invocation. */
+export interface Proxy {
+  http(incoming: Incoming): Promise<Answer>;
+  grpc(call: RawCall): RawAnswer;
+}

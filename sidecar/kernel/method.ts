@@ -94,3 +94,15 @@ export function method<D extends DescMethod>(
   const shapes = http === undefined ? [] : Array.isArray(http) ? http : [http];
   return { rpcs, group, http: shapes, run } as unknown as AnyMethod;
 }
+
+/** An endpoint that exists over HTTP only: health, and requests whose answer comes by another way. */
+export interface Route {
+  readonly verbs: readonly Verb[];
+  readonly paths: readonly string[];
+  readonly group: string;
+  /** Answers without an API token, on the public port too. */
+  readonly open?: true;
+  /** Also served by the public port. */
+  readonly public?: true;
+  readonly run: (http: HttpInput, request: Request) => Promise<HttpOutput>;
+}

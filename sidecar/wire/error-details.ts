@@ -1,0 +1,43 @@
+import { type Code, MechaError, type Row } from "../../specs/errors.ts";
+
+/** Details of an error in the shape of google.rpc, before either wire encodes them. */
+export interface ErrorDetails {
+  readonly resource: { readonly type: string; readonly name: string; readonly description: string } | undefined;
+  readonly help: string | undefined;
+  readonly info: { readonly reason: string; readonly metadata: Readonly<Record<string, string>> } | undefined;
+}
+
+/** Domain of every ErrorInfo. */
+export const domain = "dapr.io";
+
+/** Anything thrown, as an error of the table; what is not ours becomes `internal` with the original as its cause. */
+export function toMechaError(error: unknown): MechaError {
+  if (error instanceof MechaError) return error;
+  const why = error instanceof Error ? error.message : String(error);
+  return new MechaError("internal", { why }, { cause: error });
+}
+
+/** The details that a row asks for. `extra` goes into ErrorInfo's metadata (app id). */
+export function detailsOf(error: MechaError, extra: Readonly<Record<string, string>>): ErrorDetails {
+  const row: Row = error.row;
+  if (!row.info) return { resource: undefined, help: undefined, info: undefined };
+  const name = typeof error.params["name"] === "string" ? error.params["name"] : "";
+  return {
+    resource: row.resource ? { type: row.resource, name, description: error.message } : undefined,
+    help: row.help,
+    info: { reason: row.info, metadata: { ...extra, ...numbersOf(error) } },
+  };
+}
+
+/** Limits named in the message, for machines. */
+function numbersOf({ reason, params }: MechaError): Record<string, string> {
+  if (reason !== "stateTransactionTooLarge") return {};
+  return { currentOpsTransaction: String(params["count"]), maxOpsPerTransaction: String(params["max"]) };
+}
+
+const unexpected: ReadonlySet<Code> = new Set<Code>(["internal", "unknown", "data_loss"]);
+
+/** Whether the log should speak of it: our bugs and unclassified failures, not a caller's mistakes. */
+export function isUnexpected(error: MechaError): boolean {
+  return unexpected.has(error.row.code);
+}

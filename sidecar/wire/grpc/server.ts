@@ -1,0 +1,176 @@
+import { create, type DescMessage, type DescMethod, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import {
+  type handleBidiStreamingCall,
+  type handleServerStreamingCall,
+  type handleUnaryCall,
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+} from "@grpc/grpc-js";
+import { fail } from "../../../specs/errors.ts";
+import type { Proxy } from "../../kernel/exchange.ts";
+import type { ScopedLog } from "../../kernel/log.ts";
+import type { AnyMethod } from "../../kernel/method.ts";
+import { Request } from "../../kernel/request.ts";
+import { type ApiAccess, versionOfRpc } from "../api-access.ts";
+import { isUnexpected, toMechaError } from "../error-details.ts";
+import type { Pipeline } from "../pipeline.ts";
+import { errorStatus } from "./errors.ts";
+import { healthMethods } from "./health.ts";
+import { fromHeaders, toHeaders } from "./metadata.ts";
+import { proxyUnknown } from "./proxy.ts";
+import { reflectionMethods } from "./reflection.ts";
+import { messagesOf, writeMessage } from "./streams.ts";
+
+export interface GrpcServerParts {
+  readonly appId: string;
+  readonly methods: readonly AnyMethod[];
+  /** Undefined: unknown services are refused. */
+  readonly proxy: Proxy | undefined;
+  readonly pipeline: Pipeline;
+  readonly access: ApiAccess;
+  readonly maxBodyBytes: number;
+  readonly readBufferBytes: number;
+  /** Whether the standard health service says SERVING. */
+  readonly ready: () => boolean;
+  readonly log: ScopedLog;
+}
+
+export interface GrpcListening {
+  /** The TCP port; undefined on a Unix socket. */
+  readonly port: number | undefined;
+  /** Takes no more calls and settles when those in flight have ended, or after `graceMs`. */
+  close(graceMs: number): Promise<void>;
+}
+
+type AnyCall = ServerUnaryCall<unknown, unknown> | ServerWritableStream<unknown, unknown> | ServerDuplexStream<unknown, unknown>;
+
+/** Opens the gRPC API at one or several addresses (`host:port` or `unix:path`). */
+export async function openGrpcServer(parts: GrpcServerParts, addresses: readonly string[]): Promise<GrpcListening> {
+  const server = new Server({
+    "grpc.max_receive_message_length": parts.maxBodyBytes,
+    "grpc.max_send_message_length": parts.maxBodyBytes,
+    "grpc.keepalive_time_ms": 10_000,
+    "grpc.keepalive_timeout_ms": 5_000,
+    "grpc.enable_channelz": 0,
+  });
+  const all = [...parts.methods, ...healthMethods(parts.ready), ...reflectionMethods(parts.methods)];
+  for (const method of all) for (const rpc of method.rpcs) register(server, parts, method, rpc);
+  const { proxy } = parts;
+  if (proxy) proxyUnknown(server, proxy, parts.pipeline, (error) => toStatus(parts, error));
+  let port: number | undefined;
+  for (const address of addresses) {
+    const bound = await bind(server, port === undefined ? address : address.replace(/:0$/, `:${port}`));
+    if (!address.startsWith("unix:")) port ??= bound;
+  }
+  return { port, close: (graceMs) => closeServer(server, graceMs) };
+}
+
+function bind(server: Server, address: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => {
+      if (error) reject(fail("openFailed", { why: `cannot listen on ${address}: ${error.message}; choose another port or end the process that holds it` }, { cause: error }));
+      else resolve(port);
+    });
+  });
+}
+
+async function closeServer(server: Server, graceMs: number): Promise<void> {
+  const timer = setTimeout(() => server.forceShutdown(), graceMs);
+  await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+  clearTimeout(timer);
+  server.forceShutdown();
+}
+
+function register(server: Server, parts: GrpcServerParts, method: AnyMethod, rpc: DescMethod): void {
+  const path = `/${rpc.parent.typeName}/${rpc.name}`;
+  const serialize = (init: unknown) => Buffer.from(encode(rpc.output, init));
+  const deserialize = (bytes: Buffer) => fromBinary(rpc.input, bytes);
+  const isApi = path.startsWith("/dapr.proto.runtime.") || path.startsWith("/mecha.");
+  const denied = isApi && !parts.access.grpc(method.group, versionOfRpc(rpc.name));
+  const endpoint = { name: path, open: false };
+  const run: AnyMethod["run"] = denied ? () => Promise.reject(fail("apiDenied", { method: path })) : method.run;
+  switch (rpc.methodKind) {
+    case "unary": {
+      const handle = parts.pipeline.wrap("grpc", endpoint, async (request: GrpcCall<ServerUnaryCall<unknown, unknown>>) => {
+        const output = await run(request.call.request as never, request);
+        request.sendHeaders();
+        request.output = output;
+        return 0;
+      });
+      const unary: handleUnaryCall<unknown, unknown> = (call, callback) => {
+        const request = new GrpcCall(call);
+        handle(request).then(
+          () => callback(null, request.output),
+          (error: unknown) => callback(toStatus(parts, error)),
+        );
+      };
+      server.register(path, unary, serialize, deserialize, "unary");
+      return;
+    }
+    case "server_streaming": {
+      const handle = parts.pipeline.wrap("grpc", endpoint, async (request: GrpcCall<ServerWritableStream<unknown, unknown>>) => {
+        const output = await run(request.call.request as never, request);
+        await writeAll(request, output as AsyncIterable<unknown>);
+        return 0;
+      });
+      const streaming: handleServerStreamingCall<unknown, unknown> = (call) => finish(parts, call, handle(new GrpcCall(call)));
+      server.register(path, streaming, serialize, deserialize, "serverStream");
+      return;
+    }
+    default: {
+      const handle = parts.pipeline.wrap("grpc", endpoint, async (request: GrpcCall<ServerDuplexStream<unknown, unknown>>) => {
+        const output = await run(messagesOf(request.call) as never, request);
+        await writeAll(request, output as AsyncIterable<unknown>);
+        return 0;
+      });
+      const bidi: handleBidiStreamingCall<unknown, unknown> = (call) => finish(parts, call, handle(new GrpcCall(call)));
+      server.register(path, bidi, serialize, deserialize, "bidi");
+    }
+  }
+}
+
+const encode = (schema: DescMessage, init: unknown): Uint8Array =>
+  toBinary(schema, create(schema, init as MessageInitShape<DescMessage>));
+
+/** One gRPC call with the place for its answer. */
+class GrpcCall<C extends AnyCall> extends Request {
+  readonly call: C;
+  output: unknown;
+
+  constructor(call: C) {
+    super("grpc", toHeaders(call.metadata), (abort) => {
+      if (call.cancelled) abort();
+      else call.once("cancelled", abort);
+    });
+    this.call = call;
+  }
+
+  /** Sends what the method wants in the initial metadata. */
+  sendHeaders(): void {
+    if (this.replyHeaders) this.call.sendMetadata(fromHeaders(this.replyHeaders));
+  }
+}
+
+async function writeAll(request: GrpcCall<ServerWritableStream<unknown, unknown> | ServerDuplexStream<unknown, unknown>>, output: AsyncIterable<unknown>) {
+  request.sendHeaders();
+  for await (const message of output) {
+    if (!(await writeMessage(request.call, message, request.signal))) return;
+  }
+}
+
+function finish(parts: GrpcServerParts, call: ServerWritableStream<unknown, unknown> | ServerDuplexStream<unknown, unknown>, done: Promise<number>): void {
+  done.then(
+    () => call.end(),
+    // grpc-js takes a status through the error event of the call.
+    (error: unknown) => call.emit("error", toStatus(parts, error)),
+  );
+}
+
+function toStatus(parts: GrpcServerParts, thrown: unknown) {
+  const error = toMechaError(thrown);
+  if (isUnexpected(error)) parts.log.debug(error.message, { reason: error.reason, cause: String(error.cause ?? "") });
+  return errorStatus(error, parts.appId);
+}

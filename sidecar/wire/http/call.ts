@@ -1,0 +1,55 @@
+import type { ServerResponse } from "node:http";
+import type { Readable } from "node:stream";
+import type { FastifyRequest } from "fastify";
+import type { HeaderMap, Incoming } from "../../kernel/exchange.ts";
+import type { HttpInput } from "../../kernel/method.ts";
+import { type Headers, Request } from "../../kernel/request.ts";
+import { hasBody, readBody } from "./body.ts";
+import { RoutedInput } from "./input.ts";
+
+/** One HTTP request with the place for its answer. */
+export class HttpCall extends Request {
+  readonly response: ServerResponse;
+  readonly #req: FastifyRequest;
+
+  constructor(req: FastifyRequest, response: ServerResponse) {
+    super("http", req.raw.headers as Headers, (abort) => {
+      response.once("close", () => {
+        if (!response.writableFinished) abort();
+      });
+    });
+    this.#req = req;
+    this.response = response;
+  }
+
+  /** The request as the codec of `route` sees it, with its whole body. Rejects with `bodyUnreadable`. */
+  read(route: string, maxBytes: number): HttpInput | Promise<HttpInput> {
+    const body = readBody(this.#req.raw, maxBytes);
+    return body instanceof Promise ? body.then((whole) => this.#input(route, whole)) : this.#input(route, body);
+  }
+
+  /** The same, its body still to be read. */
+  streamed(route: string): HttpInput {
+    return this.#input(route, undefined, this.#req.raw);
+  }
+
+  #input(route: string, body: Uint8Array | undefined, stream?: Readable): HttpInput {
+    const { raw, method, params } = this.#req;
+    const url = raw.url ?? "/";
+    const cut = url.indexOf("?");
+    return new RoutedInput(method, route, params as Record<string, string>, this.headers, cut < 0 ? "" : url.slice(cut + 1), body, stream);
+  }
+
+  /** The request as service invocation sees it; our own token stays here. */
+  incoming(): Incoming {
+    const { "dapr-api-token": _, ...headers } = this.#req.raw.headers as HeaderMap;
+    return {
+      verb: this.#req.method,
+      url: this.#req.originalUrl,
+      headers,
+      body: hasBody(this.#req.raw) ? this.#req.raw : undefined,
+      signal: this.signal,
+      remoteAddress: this.#req.raw.socket.remoteAddress ?? "",
+    };
+  }
+}

@@ -1,0 +1,56 @@
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import { createServer } from "node:http2";
+import type { Socket } from "node:net";
+
+/** What the HTTP/1.1 parser stopped at, with the bytes it was given. */
+export type BrokenRequest = Error & { readonly code?: string | undefined; readonly rawPacket?: Buffer | undefined };
+/** Answers a broken request, or takes the connection over. */
+export type ClientErrorHandler = (error: BrokenRequest, socket: Socket) => void;
+type OnRequest = (request: IncomingMessage, response: ServerResponse) => void;
+
+/**
+ * Lets an HTTP/1.1 server speak HTTP/2 with prior knowledge on the same port (RFC 9113, 3.3). The HTTP/1.1 parser itself
+ * recognises the preface and stops there; the bytes it has read are put back and the connection is handed over, so that
+ * HTTP/1.1 connections pay nothing for it.
+ */
+export function acceptHttp2(server: Server, onRequest: OnRequest): ClientErrorHandler {
+  // The compatibility API has the shape of node:http for all that the handlers use.
+  const http2 = createServer((request, response) => onRequest(request as unknown as IncomingMessage, response as unknown as ServerResponse));
+  const sessions = new Set<{ close(): void }>();
+  http2.on("session", (session) => {
+    sessions.add(session);
+    session.once("close", () => sessions.delete(session));
+    session.on("error", () => session.destroy());
+  });
+  server.on("close", () => {
+    for (const session of sessions) session.close();
+  });
+  return (error, socket) => {
+    if (error.code !== "HPE_PAUSED_H2_UPGRADE" || !error.rawPacket) return refuse(error, socket);
+    takeOver(socket, error.rawPacket);
+    http2.emit("connection", socket);
+  };
+}
+
+/** Answers bytes that are not HTTP. */
+export const refuse: ClientErrorHandler = (error, socket) => {
+  if (!socket.writable || error.code === "ECONNRESET") {
+    socket.destroy();
+    return;
+  }
+  const status = error.code === "HPE_HEADER_OVERFLOW" ? "431 Request Header Fields Too Large" : "400 Bad Request";
+  socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+};
+
+const http1Events = ["data", "end", "close", "drain", "error", "timeout", "pause", "resume"];
+
+/** Takes the socket from the HTTP/1.1 server and puts back what its parser has already read. */
+function takeOver(socket: Socket, read: Buffer): void {
+  const { parser } = socket as Socket & { parser?: { unconsume?(): void } | null };
+  parser?.unconsume?.();
+  // Not all listeners: the stream's own ones must stay for the bytes put back to be read.
+  for (const event of http1Events) socket.removeAllListeners(event);
+  (socket as { parser?: unknown }).parser = null;
+  socket.pause();
+  socket.unshift(read);
+}

@@ -1,0 +1,64 @@
+import type { ServerResponse } from "node:http";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import type { Answer } from "../../kernel/exchange.ts";
+import type { HttpOutput } from "../../kernel/method.ts";
+
+/** Writes the answer of a method; resolves when it is handed over, for a stream when it has ended. */
+export async function writeOutput(
+  response: ServerResponse,
+  output: HttpOutput,
+  extra: Readonly<Record<string, string>> | undefined,
+): Promise<void> {
+  const { status, body } = output;
+  const headers: Record<string, string | number> = { ...output.headers, ...extra };
+  if (body === undefined) {
+    response.writeHead(status, headers);
+    response.end();
+    return;
+  }
+  headers["content-type"] ??= "application/json";
+  if (typeof body === "string" || body instanceof Uint8Array) {
+    headers["content-length"] = Buffer.byteLength(body);
+    response.writeHead(status, headers);
+    response.end(body);
+    return;
+  }
+  await writeStream(response, status, headers, body);
+}
+
+/** The first chunk decides between an answer and an error, so nothing is sent before it is there. */
+async function writeStream(
+  response: ServerResponse,
+  status: number,
+  headers: Record<string, string | number>,
+  body: AsyncIterable<Uint8Array>,
+): Promise<void> {
+  const chunks = body[Symbol.asyncIterator]();
+  const first = await chunks.next();
+  response.writeHead(status, headers);
+  if (first.done) {
+    response.end();
+    return;
+  }
+  async function* all() {
+    yield first.value as Uint8Array;
+    yield* { [Symbol.asyncIterator]: () => chunks };
+  }
+  await pipeline(Readable.from(all(), { objectMode: false }), response);
+}
+
+/** Writes the answer of an app or a peer as it arrives, trailers included. */
+export async function writeAnswer(response: ServerResponse, answer: Answer): Promise<void> {
+  response.writeHead(answer.status, answer.headers);
+  // Headers must not wait for the first byte of a slow body; a fast one takes them along.
+  setImmediate(() => {
+    if (!response.destroyed && !response.writableEnded) response.flushHeaders();
+  });
+  await pipeline(answer.body, response, { end: false });
+  const trailers = answer.trailers?.();
+  if (trailers && Object.keys(trailers).length > 0) {
+    response.addTrailers(Object.entries(trailers).flatMap(([name, value]) => [value].flat().map((one): [string, string] => [name, one])));
+  }
+  response.end();
+}

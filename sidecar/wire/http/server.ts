@@ -1,0 +1,160 @@
+import { createServer as createHttp1, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import type { Proxy } from "../../kernel/exchange.ts";
+import type { ScopedLog } from "../../kernel/log.ts";
+import type { AnyHttpShape, AnyMethod, HttpInput, HttpOutput, Route } from "../../kernel/method.ts";
+import type { Request } from "../../kernel/request.ts";
+import { type ApiAccess, versionOfRoute } from "../api-access.ts";
+import { isUnexpected, toMechaError } from "../error-details.ts";
+import type { Endpoint, Handle, Pipeline } from "../pipeline.ts";
+import { HttpCall } from "./call.ts";
+import { decodeInput, encodeOutput } from "./codec.ts";
+import { corsHandler } from "./cors.ts";
+import { errorOutput } from "./errors.ts";
+import { acceptHttp2, type BrokenRequest, refuse } from "./h2c.ts";
+import { type Listening, listen, type Place } from "./listen.ts";
+import { writeAnswer, writeOutput } from "./output.ts";
+import { routedUrl } from "./path.ts";
+
+export interface HttpServerParts {
+  readonly appId: string;
+  readonly methods: readonly AnyMethod[];
+  readonly routes: readonly Route[];
+  /** Undefined: unmatched paths are refused. */
+  readonly proxy: Proxy | undefined;
+  readonly pipeline: Pipeline;
+  readonly access: ApiAccess;
+  readonly maxBodyBytes: number;
+  readonly maxHeaderBytes: number;
+  readonly allowedOrigins: readonly string[];
+  /** Also speak HTTP/2 in clear text on the same port. */
+  readonly h2c: boolean;
+  readonly log: ScopedLog;
+}
+
+/** What a route does once it is matched and its body read. */
+type Run = (input: HttpInput, request: Request) => Promise<HttpOutput>;
+
+const headerTimeoutMs = 10_000;
+const longestParam = 64 * 1024;
+
+/** Opens the HTTP API at one or several places. */
+export async function openHttpServer(parts: HttpServerParts, places: readonly Place[]): Promise<Listening> {
+  const { fastify, server } = createFastify(parts);
+  mountAll(parts, fastify);
+  const { proxy } = parts;
+  if (proxy) fastify.setNotFoundHandler(proxyHandler(parts, proxy));
+  await fastify.ready();
+  return listen(server, places, () => fastify.close());
+}
+
+function createFastify(parts: HttpServerParts): { fastify: FastifyInstance; server: Server } {
+  const cors = corsHandler(parts.allowedOrigins);
+  let server: Server | undefined;
+  let onClientError = refuse;
+  const fastify = Fastify({
+    exposeHeadRoutes: false,
+    return503OnClosing: false,
+    forceCloseConnections: "idle",
+    clientErrorHandler: (error, socket) => onClientError(error as BrokenRequest, socket),
+    rewriteUrl: (request) => routedUrl(request.url ?? "/"),
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: longestParam },
+    frameworkErrors: (error, _request, reply) => {
+      reply.hijack();
+      reply.raw.writeHead(400, { "content-type": "text/plain; charset=utf-8" }).end(error.message);
+    },
+    serverFactory: (handler) => {
+      const onRequest = cors
+        ? (request: IncomingMessage, response: ServerResponse) => {
+            if (!cors(request, response)) handler(request, response);
+          }
+        : handler;
+      server = createHttp1({ maxHeaderSize: parts.maxHeaderBytes, headersTimeout: headerTimeoutMs, requestTimeout: 0, noDelay: true }, onRequest);
+      if (parts.h2c) onClientError = acceptHttp2(server, onRequest);
+      return server;
+    },
+  });
+  return { fastify, server: server as unknown as Server };
+}
+
+function mountAll(parts: HttpServerParts, fastify: FastifyInstance): void {
+  // Fastify must leave bodies alone: any content type is allowed here, and streams are not read before their method runs.
+  for (const verb of ["POST", "PUT", "PATCH", "DELETE"]) fastify.addHttpMethod(verb, { hasBody: false, overrideExisting: true });
+  for (const method of parts.methods) {
+    for (const shape of method.http) {
+      const endpoint = { name: method.rpcs[0].name, open: false };
+      mount(parts, fastify, { ...shape, group: method.group }, endpoint, (input, request) => runMethod(method, shape, input, request));
+    }
+  }
+  for (const route of parts.routes) {
+    mount(parts, fastify, route, { name: route.paths[0] as string, open: route.open === true }, route.run);
+  }
+}
+
+async function runMethod(method: AnyMethod, shape: AnyHttpShape, input: HttpInput, request: Request): Promise<HttpOutput> {
+  try {
+    // The codec made this input for this method.
+    const output = await method.run(decodeInput(method, shape, input) as never, request);
+    return await encodeOutput(method, shape, output, input);
+  } catch (error) {
+    const own = shape.failure?.(error, input);
+    if (own) return own;
+    throw error;
+  }
+}
+
+interface Mounted {
+  readonly verbs: readonly string[];
+  readonly paths: readonly string[];
+  readonly group: string;
+  readonly streams?: true;
+}
+
+function mount(parts: HttpServerParts, fastify: FastifyInstance, shape: Mounted, endpoint: Endpoint, run: Run): void {
+  for (const url of shape.paths) {
+    // A denied path is not mounted: the proxy answers it like any path that is not ours.
+    if (!parts.access.http(shape.group, versionOfRoute(url), url)) continue;
+    const handle = parts.pipeline.wrap("http", endpoint, async (call: HttpCall) => {
+      const input = shape.streams ? call.streamed(url) : call.read(url, parts.maxBodyBytes);
+      const output = await run(input instanceof Promise ? await input : input, call);
+      await writeOutput(call.response, output, call.replyHeaders);
+      return output.status;
+    });
+    fastify.route({ method: [...shape.verbs], url, handler: (req, reply) => answer(parts, handle, req, reply) });
+  }
+}
+
+function proxyHandler(parts: HttpServerParts, proxy: Proxy) {
+  const handle = parts.pipeline.wrap("http", { name: "InvokeService", open: false }, async (call: HttpCall) => {
+    const answered = await proxy.http(call.incoming());
+    await writeAnswer(call.response, answered);
+    return answered.status;
+  });
+  return (req: FastifyRequest, reply: FastifyReply) => answer(parts, handle, req, reply);
+}
+
+async function answer(parts: HttpServerParts, handle: Handle<HttpCall>, req: FastifyRequest, reply: FastifyReply): Promise<void> {
+  reply.hijack();
+  const call = new HttpCall(req, reply.raw);
+  try {
+    await handle(call);
+  } catch (error) {
+    await answerError(parts, error, reply.raw, call);
+  }
+}
+
+/** Answers an error in the common form; an answer that has begun can only be cut off. */
+async function answerError(parts: HttpServerParts, thrown: unknown, response: ServerResponse, request: Request | undefined): Promise<void> {
+  const error = toMechaError(thrown);
+  if (isUnexpected(error)) parts.log.debug(error.message, { reason: error.reason, cause: String(error.cause ?? "") });
+  if (response.headersSent || response.destroyed) {
+    response.destroy();
+    return;
+  }
+  try {
+    await writeOutput(response, errorOutput(error, parts.appId), request?.replyHeaders);
+  } catch (failure) {
+    parts.log.debug("an error could not be answered", { cause: String(failure) });
+    response.destroy();
+  }
+}
