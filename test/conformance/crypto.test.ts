@@ -1,0 +1,4 @@
+import { cryptoSuite } from "./crypto.suite.ts";
+import { cryptoTargets } from "./crypto.targets.ts";
+
+for (const target of cryptoTargets) cryptoSuite(target);
