@@ -1,7 +1,10 @@
 import { fail } from "../../specs/errors.ts";
 
-/** Numbers that a double may not hold exactly: long runs of digits, or an exponent. */
-const risky = /\d{16}|\d[eE]/;
+/**
+ * Numbers that a double may not hold exactly: many digits, or an exponent. Looked for only where a number may stand, as
+ * the ids inside texts are full of digits.
+ */
+const risky = /(?:^|[:,[])\s*-?(?:[\d.]{16}|\d[\d.]*[eE])/;
 
 type Raw = { readonly rawJSON: string };
 // ES2025 JSON.parse source text access and JSON.rawJSON; TypeScript's library does not name them yet.
