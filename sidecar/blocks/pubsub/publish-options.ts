@@ -1,0 +1,59 @@
+import { fail } from "../../../specs/errors.ts";
+
+/** What the metadata of a publish request asks of the sidecar itself. */
+export interface PublishOptions {
+  /** Whether the data goes out without an envelope. */
+  readonly raw: boolean;
+  readonly ttlSeconds: number | undefined;
+  /** Attributes of the envelope by name. */
+  readonly chosen: Readonly<Record<string, string>> | undefined;
+}
+
+const plain: PublishOptions = { raw: false, ttlSeconds: undefined, chosen: undefined };
+const attributePrefix = "cloudevent.";
+
+/** Reads the sidecar's own keys, in any case. Throws `pubsubMetadata`. */
+export function readPublishOptions(pubsubName: string, metadata: Readonly<Record<string, string>>): PublishOptions {
+  let options = plain;
+  for (const name in metadata) {
+    const value = metadata[name] as string;
+    const key = name.toLowerCase();
+    if (key === "rawpayload") options = { ...options, raw: readFlag(pubsubName, name, value) };
+    else if (key === "ttlinseconds") options = { ...options, ttlSeconds: readSeconds(pubsubName, name, value) };
+    else if (key.startsWith(attributePrefix)) {
+      options = { ...options, chosen: { ...options.chosen, [key.slice(attributePrefix.length)]: value } };
+    }
+  }
+  return options;
+}
+
+/** `true` or `false` in the spellings that Go reads. */
+export function findFlag(value: string): boolean | undefined {
+  if (/^(1|t|true)$/i.test(value)) return true;
+  if (/^(0|f|false)$/i.test(value)) return false;
+  return undefined;
+}
+
+function readFlag(pubsubName: string, key: string, value: string): boolean {
+  const flag = findFlag(value);
+  if (flag !== undefined) return flag;
+  throw fail("pubsubMetadata", { name: pubsubName, why: `${key} must be true or false, got ${JSON.stringify(value)}` });
+}
+
+function readSeconds(pubsubName: string, key: string, value: string): number {
+  if (/^\d{1,15}$/.test(value) && Number(value) > 0) return Number(value);
+  const why = `${key} must be a whole number of seconds over 0, got ${JSON.stringify(value)}`;
+  throw fail("pubsubMetadata", { name: pubsubName, why });
+}
+
+/** The largest batch for a broker; undefined: as large as it comes. Throws `pubsubMetadata`. */
+export function readMaxBatchBytes(pubsubName: string, metadata: Readonly<Record<string, string>>): number | undefined {
+  for (const name in metadata) {
+    if (name.toLowerCase() !== "maxbulkpubbytes") continue;
+    const value = metadata[name] as string;
+    if (/^\d{1,15}$/.test(value) && Number(value) > 0) return Number(value);
+    const why = `${name} must be a whole number of bytes over 0, got ${JSON.stringify(value)}`;
+    throw fail("pubsubMetadata", { name: pubsubName, why });
+  }
+  return undefined;
+}
