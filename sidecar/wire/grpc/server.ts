@@ -1,3 +1,4 @@
+import type { EventEmitter } from "node:events";
 import { create, type DescMessage, type DescMethod, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import {
   type handleBidiStreamingCall,
@@ -143,7 +144,7 @@ class GrpcCall<C extends AnyCall> extends Request {
   constructor(call: C) {
     super("grpc", toHeaders(call.metadata), (abort) => {
       if (call.cancelled) abort();
-      else call.once("cancelled", abort);
+      else (call as EventEmitter).once("cancelled", abort);
     });
     this.call = call;
   }

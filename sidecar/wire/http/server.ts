@@ -56,7 +56,7 @@ function createFastify(parts: HttpServerParts): { fastify: FastifyInstance; serv
     exposeHeadRoutes: false,
     return503OnClosing: false,
     forceCloseConnections: "idle",
-    clientErrorHandler: (error, socket) => onClientError(error as BrokenRequest, socket),
+    clientErrorHandler: (error, socket) => onClientError(error as Error as BrokenRequest, socket),
     rewriteUrl: (request) => routedUrl(request.url ?? "/"),
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: longestParam },
     frameworkErrors: (error, _request, reply) => {

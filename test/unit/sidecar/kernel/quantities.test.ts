@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { bytesHint, findBytes } from "../../../../sidecar/config/quantities.ts";
+import { bytesHint, findBytes } from "../../../../sidecar/kernel/quantities.ts";
 
 test.each([
   ["4096", 4096],

@@ -1,0 +1,75 @@
+import type { Subscription } from "../../../components/contract/driver.ts";
+import { causeText } from "../../../specs/errors.ts";
+import type { App, AppHealth } from "../../kernel/app.ts";
+import type { Component, Components } from "../../kernel/components.ts";
+import type { ScopedLog } from "../../kernel/log.ts";
+import type { Policies } from "../../kernel/policy.ts";
+
+export interface InputParts {
+  readonly components: Components;
+  readonly policies: Policies;
+  readonly app: App;
+  readonly health: AppHealth;
+  readonly log: ScopedLog;
+}
+
+/** The input side: events from outside go to the app while it is healthy. */
+export function openInputBindings(parts: InputParts): { close(): Promise<void> } {
+  const reading = new Map<string, Promise<Subscription | undefined>>();
+  let attached = false;
+  const attach = (component: Component<"bindings">) => {
+    if (!attached || reading.has(component.name)) return;
+    reading.set(component.name, startReading(parts, component));
+  };
+  const detach = async () => {
+    const open = [...reading.values()];
+    reading.clear();
+    await Promise.all(open.map(async (subscription) => (await subscription)?.close()));
+  };
+  const endOpen = parts.components.onOpen("bindings", attach);
+  const endWatch = parts.health.watch((healthy) => {
+    attached = healthy;
+    if (healthy) for (const component of parts.components.all("bindings")) attach(component);
+    else void detach();
+  });
+  return {
+    async close() {
+      endOpen();
+      endWatch();
+      attached = false;
+      await detach();
+    },
+  };
+}
+
+async function startReading(parts: InputParts, component: Component<"bindings">): Promise<Subscription | undefined> {
+  const { app, policies, log } = parts;
+  const { name, opened, runtime } = component;
+  if (!opened.read) return undefined;
+  const route = String(runtime["route"] ?? name);
+  try {
+    if (!(await wanted(app, component, route))) return undefined;
+    const policy = policies.component(name, "bindings", "inbound");
+    const subscription = await opened.read(async ({ data, metadata }) => {
+      const deliver = (signal?: AbortSignal) => app.bindingEvent({ name, route, data, metadata, signal });
+      try {
+        return await (policy ? policy.run(deliver) : deliver());
+      } catch (error) {
+        log.warn("the app did not take an event", { binding: name, error: causeText(error) });
+        throw error;
+      }
+    }, {});
+    log.info("app is subscribed to an input binding", { binding: name, route });
+    return subscription;
+  } catch (error) {
+    log.error("an input binding could not be started", { binding: name, error: causeText(error) });
+    return undefined;
+  }
+}
+
+/** Declared by `direction`, else asked from the app. */
+async function wanted(app: App, { name, runtime }: Component<"bindings">, route: string): Promise<boolean> {
+  const direction = runtime["direction"];
+  if (typeof direction === "string" && direction !== "") return direction.split(",").some((one) => one.trim().toLowerCase() === "input");
+  return app.wantsBinding(name, route);
+}

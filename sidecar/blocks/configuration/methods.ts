@@ -1,0 +1,120 @@
+import { randomUUID } from "node:crypto";
+import type { ConfigurationItems } from "../../../components/contract/configuration.ts";
+import { causeText, fail } from "../../../specs/errors.ts";
+import { Dapr } from "../../../specs/gen/dapr/proto/runtime/v1/dapr_pb.js";
+import type { App } from "../../kernel/app.ts";
+import { type Components, requireComponent } from "../../kernel/components.ts";
+import type { ScopedLog } from "../../kernel/log.ts";
+import { type AnyMethod, type HttpInput, method, type Route } from "../../kernel/method.ts";
+import { Subscriptions } from "./subscriptions.ts";
+
+export interface ConfigurationParts {
+  readonly components: Components;
+  /** Undefined: there is no app to call back. */
+  readonly app: App | undefined;
+  readonly log: ScopedLog;
+}
+
+const roots = ["/v1.0/configuration/:storeName", "/v1.0-alpha1/configuration/:storeName"];
+const under = (suffix: string) => roots.map((root) => root + suffix);
+
+/** The configuration API: values that change while the app runs. */
+export function openConfigurationBlock(parts: ConfigurationParts): {
+  readonly methods: readonly AnyMethod[];
+  readonly routes: readonly Route[];
+  close(): Promise<void>;
+} {
+  const subscriptions = new Subscriptions();
+  const store = (name: string) =>
+    requireComponent(parts.components, "configuration", name, {
+      none: () => fail("configurationNotConfigured", {}),
+      unknown: (unknown, known) => fail("configurationNotFound", { name: unknown, known }),
+    }).opened;
+
+  /** Opens a subscription; `onChange` hears of changes from then on. */
+  const subscribe = async (
+    storeName: string,
+    keys: readonly string[],
+    metadata: Record<string, string>,
+    onChange: (id: string, items: ConfigurationItems) => void,
+  ): Promise<string> => {
+    const opened = store(storeName);
+    const id = randomUUID();
+    try {
+      const open = await opened.subscribe([...keys].sort(), metadata, (items) => onChange(id, items), {});
+      subscriptions.add(id, open);
+      return id;
+    } catch (error) {
+      throw fail("configurationSubscribe", { name: storeName, keys: shown(keys), cause: causeText(error) }, { cause: error });
+    }
+  };
+
+  const get = method(
+    [Dapr.method.getConfiguration, Dapr.method.getConfigurationAlpha1],
+    "configuration",
+    {
+      verbs: ["GET"],
+      paths: roots,
+      input: (http) => ({ storeName: http.params["storeName"] ?? "", keys: [...http.queryAll("key")], metadata: http.metadata }),
+      output: ({ items }) =>
+        Object.keys(items ?? {}).length === 0 ? { status: 204 } : { status: 200, body: JSON.stringify(items) },
+    },
+    async ({ storeName, keys, metadata }, request) => {
+      const opened = store(storeName);
+      try {
+        const items = await opened.get(keys, metadata, request);
+        return { items: Object.fromEntries(Object.entries(items).map(([key, item]) => [key, { ...item, metadata: { ...item.metadata } }])) };
+      } catch (error) {
+        throw fail("configurationGet", { name: storeName, keys: shown(keys), cause: causeText(error) }, { cause: error });
+      }
+    },
+  );
+
+  const stream = method(
+    [Dapr.method.subscribeConfiguration, Dapr.method.subscribeConfigurationAlpha1],
+    "configuration",
+    undefined,
+    async ({ storeName, keys, metadata }, { signal }) => {
+      const changes = subscriptions.stream(signal);
+      changes.id = await subscribe(storeName, keys, metadata, (_, items) => changes.push(items));
+      return changes.messages();
+    },
+  );
+
+  const unsubscribe = method(
+    [Dapr.method.unsubscribeConfiguration, Dapr.method.unsubscribeConfigurationAlpha1],
+    "configuration",
+    {
+      verbs: ["GET"],
+      paths: under("/:id/unsubscribe"),
+      input: (http) => ({ storeName: http.params["storeName"] ?? "", id: http.params["id"] ?? "" }),
+      output: ({ ok, message }) => (ok ? { status: 200, body: '{"ok":true}' } : { status: 500, body: JSON.stringify({ message }) }),
+    },
+    async ({ storeName, id }) => {
+      store(storeName);
+      const ended = await subscriptions.end(id);
+      return ended ? { ok: true } : { ok: false, message: `subscription ${id} is not known to configuration store ${storeName}` };
+    },
+  );
+
+  const subscribeHttp = async (http: HttpInput) => {
+    const { app } = parts;
+    const storeName = http.params["storeName"] ?? "";
+    store(storeName);
+    if (!app) throw fail("appChannelMissing", {});
+    const id = await subscribe(storeName, http.queryAll("key"), http.metadata, (subscription, items) => {
+      app.configurationChanged(storeName, subscription, items).catch((error: unknown) => {
+        parts.log.error("the app did not take a configuration change", { store: storeName, error: causeText(error) });
+      });
+    });
+    return { status: 200, body: JSON.stringify({ id }) };
+  };
+
+  return {
+    methods: [get, stream, unsubscribe],
+    routes: [{ verbs: ["GET"], paths: under("/subscribe"), group: "configuration", run: subscribeHttp }],
+    close: () => subscriptions.close(),
+  };
+}
+
+const shown = (keys: readonly string[]): string => (keys.length === 0 ? "all keys" : `[${keys.join(", ")}]`);

@@ -1,0 +1,58 @@
+import type { Readable, Writable } from "node:stream";
+import { fail } from "../../specs/errors.ts";
+
+const empty: Uint8Array = new Uint8Array();
+
+/**
+ * The whole of a body.
+ * Rejects with `bodyUnreadable` when it is longer than `maxBytes` or breaks off; what is left of it is then not read.
+ */
+export function readBody(
+  body: Readable | Uint8Array | undefined,
+  maxBytes = Number.POSITIVE_INFINITY,
+): Promise<Uint8Array> {
+  if (body === undefined) return Promise.resolve(empty);
+  if (body instanceof Uint8Array) return Promise.resolve(body);
+  return new Promise((resolve, reject) => {
+    const chunks: Uint8Array[] = [];
+    let size = 0;
+    const refuse = (why: string, cause?: unknown) => {
+      body.off("data", onData);
+      body.pause();
+      reject(fail("bodyUnreadable", { why }, { cause }));
+    };
+    const onData = (chunk: Uint8Array) => {
+      size += chunk.byteLength;
+      if (size > maxBytes) return refuse(`it is larger than ${maxBytes} bytes (--max-body-size)`);
+      chunks.push(chunk);
+    };
+    if (body.destroyed) return refuse(body.errored?.message ?? "it broke off", body.errored);
+    body.on("data", onData);
+    body.once("end", () => resolve(chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks)));
+    body.once("error", (error) => refuse(error.message, error));
+    body.once("close", () => {
+      if (!body.readableEnded) refuse("it broke off");
+    });
+  });
+}
+
+/**
+ * Pipes a body into a request. When the body breaks off, `onBroken` is called. When the request ends first, the rest of the
+ * body is read and thrown away, because destroying it would cut the connection on which its sender waits for the answer.
+ */
+export function pourBody(body: Readable, into: Writable, onBroken: (error: Error) => void): void {
+  const brokeOff = () => onBroken(new Error("the request body broke off"));
+  if (body.destroyed) {
+    brokeOff();
+    return;
+  }
+  body.once("error", onBroken);
+  body.once("close", () => {
+    if (!body.readableEnded) brokeOff();
+  });
+  into.once("close", () => {
+    body.unpipe(into);
+    if (!body.readableEnded && !body.destroyed) body.resume();
+  });
+  body.pipe(into);
+}
