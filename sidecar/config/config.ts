@@ -51,6 +51,7 @@ export async function loadConfig(argv: readonly string[], env: Env): Promise<Con
       env["DAPR_COMPONENTS_SOCKETS_FOLDER"] || env["DAPR_COMPONENT_SOCKETS_FOLDER"] || "/tmp/dapr-components-sockets",
     dataDir: values["data-dir"],
     strict,
+    embedded: values.embedded,
     disableInitEndpoints: values["disable-init-endpoints"],
     disableBuiltinK8sSecretStore: values["disable-builtin-k8s-secret-store"],
     resourcesPaths: toResourcesPaths(values),

@@ -177,6 +177,12 @@ export const flags = {
     default: ".mecha",
     description: "Folder for the data of embedded stores.",
   },
+  embedded: {
+    type: "flag",
+    group: "resources",
+    ours: true,
+    description: "Adds the embedded default for every block that no component is declared for.",
+  },
   "hot-reload-reconcile-interval": {
     type: "duration",
     group: "resources",

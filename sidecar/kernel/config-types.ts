@@ -54,6 +54,8 @@ export interface Config {
   readonly dataDir: string;
   /** Unknown metadata keys of a component, and every problem of a resource file, are errors. */
   readonly strict: boolean;
+  /** Blocks without a declared component work on the embedded default. */
+  readonly embedded: boolean;
   /** App endpoints the sidecar must not ask when the app becomes healthy. */
   readonly disableInitEndpoints: readonly InitEndpoint[];
   readonly disableBuiltinK8sSecretStore: boolean;
