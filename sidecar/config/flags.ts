@@ -178,7 +178,7 @@ export const flags = {
     description: "Folder for the data of embedded stores.",
   },
   embedded: {
-    type: "flag",
+    type: "switch",
     group: "resources",
     ours: true,
     description: "Adds the embedded default for every block that no component is declared for.",
