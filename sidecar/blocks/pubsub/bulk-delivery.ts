@@ -53,7 +53,7 @@ export class BulkDelivery implements Delivery {
     } catch (error) {
       return settling.failed(message, error);
     }
-    if (typeof sorted === "string") return settling.dropped(message, sorted);
+    if (typeof sorted === "string") return settling.unwanted(message, sorted);
     const { entry, path } = sorted;
     return new Promise((settle) => this.#collect(path, { message, entry, settle }));
   };
@@ -133,7 +133,7 @@ export class BulkDelivery implements Delivery {
       for (const one of waiting) {
         const verdict = verdicts.get(one.entry.entryId) ?? "retry";
         if (verdict === "success") one.settle("ack");
-        else if (verdict === "drop") one.settle(settling.dropped(one.message, "the app answered DROP"));
+        else if (verdict === "drop") one.settle(settling.dropped(one.message));
         else rest.push(one);
       }
       if (rest.length === 0) outcome = "success";

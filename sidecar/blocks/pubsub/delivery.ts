@@ -62,10 +62,10 @@ export class SingleDelivery implements Delivery {
       const sorted = sort(this.#course, message, origin);
       if (typeof sorted === "string") {
         outcome = "drop";
-        return await settling.dropped(message, sorted);
+        return await settling.unwanted(message, sorted);
       }
       outcome = await this.#attempts(sorted, message, origin);
-      return outcome === "drop" ? await settling.dropped(message, "the app answered DROP") : "ack";
+      return outcome === "drop" ? await settling.dropped(message) : "ack";
     } catch (error) {
       return isHeld(error) || this.#retries.stopped ? "retry" : await settling.failed(message, error);
     } finally {

@@ -163,4 +163,4 @@ export class Delivered implements TopicEvent {
 }
 
 /** Header, or gRPC metadata, that counts deliveries of one message: 1, 2, ... */
-export const attemptKey = "mecha-delivery-attempt";
+const attemptKey = "mecha-delivery-attempt";

@@ -52,9 +52,19 @@ export class Settling {
     return this.#bury(message);
   }
 
-  /** The app, or a rule, has no use for the message: a copy to the dead letters, and done. */
-  async dropped(message: IncomingMessage, why: string): Promise<Settle> {
-    this.#log.warn("the event is dropped", { ...this.#fields(message), why });
+  /** The app refuses the message for good: a copy to the dead letters, and done. */
+  async dropped(message: IncomingMessage): Promise<Settle> {
+    this.#log.warn("the app answered DROP; the event is dropped", this.#fields(message));
+    return this.#done(message);
+  }
+
+  /** The message has expired, or no rule wants it. That is no trouble, so it does not fill the log. */
+  async unwanted(message: IncomingMessage, why: string): Promise<Settle> {
+    this.#log.debug("the event is not delivered", { ...this.#fields(message), why });
+    return this.#done(message);
+  }
+
+  async #done(message: IncomingMessage): Promise<Settle> {
     return this.#deadLetterTopic === undefined ? "ack" : this.#bury(message);
   }
 

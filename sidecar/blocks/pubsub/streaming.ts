@@ -63,6 +63,7 @@ export class Streams {
     });
     this.#open.add(stream);
     const leave = () => stream.end();
+    if (request.signal.aborted) leave();
     request.signal.addEventListener("abort", leave, { once: true });
     void stream.ended.then(() => {
       this.#open.delete(stream);

@@ -163,6 +163,15 @@ describe("the protocol", () => {
     expect([broker.returned, broker.closed.length]).toEqual([["t/m1"], 1]);
   });
 
+  test("a client that has left before the subscription stands leaves nothing behind", async () => {
+    const { method, broker, block } = streaming();
+    const client = new Client();
+    void client.send(initial);
+    const run = method.run(client.messages() as never, new Request("grpc", {}, (abort) => abort()));
+    expect(await failureOf(run)).toMatchObject({ reason: "subscribeFailed" });
+    expect([broker.closed.length, block.subscriptions()]).toEqual([broker.subscribed.length, []]);
+  });
+
   test("a stream that ends before it begins is refused", async () => {
     const { method } = streaming();
     const empty = (async function* () {})();
