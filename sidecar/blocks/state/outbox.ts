@@ -1,7 +1,13 @@
+import { randomUUID } from "node:crypto";
+import type { Clock, Log } from "../../../components/contract/driver.ts";
 import type { StateOperation } from "../../../components/contract/state.ts";
-import type { Request } from "../../kernel/request.ts";
+import { causeText, fail } from "../../../specs/errors.ts";
+import type { TopicEvent, Verdict } from "../../kernel/app.ts";
+import { cloudEventType } from "../../kernel/content-type.ts";
+import type { Component, Components } from "../../kernel/components.ts";
+import type { Request, Trace } from "../../kernel/request.ts";
 import type { Store } from "./stores.ts";
-import type { Planned } from "./transaction.ts";
+import type { Item, Planned } from "./writes.ts";
 
 /** What the outbox adds to one transaction. */
 export interface Prepared {
@@ -9,6 +15,8 @@ export interface Prepared {
   readonly writes: readonly Planned[];
   /** Marks that prove the commit to the outbox's own subscription. */
   readonly marks: readonly StateOperation[];
+  /** To be called when the transaction did not commit: its messages will not be released. */
+  readonly discard: () => void;
 }
 
 /** The outbox of one store. */
@@ -21,4 +29,142 @@ export interface StoreOutbox {
 export interface Outbox {
   /** Undefined: the store has no outbox configured. */
   of(store: Store): StoreOutbox | undefined;
+  close(): Promise<void>;
+}
+
+/** The part of publish and subscribe that the outbox uses. */
+export interface OutboxPubsub {
+  publish(publication: {
+    readonly pubsubName: string;
+    readonly topic: string;
+    readonly data: Uint8Array;
+    readonly contentType?: string;
+    readonly metadata?: Readonly<Record<string, string>>;
+    readonly trace?: Trace;
+  }): Promise<void>;
+  subscribeInternal(
+    subscription: { readonly pubsubName: string; readonly topic: string },
+    deliver: (event: TopicEvent) => Promise<Verdict>,
+  ): { close(): Promise<void> };
+}
+
+export interface OutboxParts {
+  readonly components: Components;
+  readonly pubsub: OutboxPubsub;
+  /** The store of an opened component, as the state API uses it. */
+  readonly storeOf: (component: Component<"state">) => Store;
+  readonly appId: string;
+  readonly namespace: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Key of a mark, behind the store's prefix. */
+const markKey = (id: string): string => `outbox-${id}`;
+/** A transaction that has not committed by then never will: its sidecar is gone. */
+const abandonedMs = 5 * 60_000;
+
+/** Opens the outbox of every state store that has one configured, as the stores open. */
+export function openOutbox(parts: OutboxParts): Outbox {
+  const open = new Map<string, OpenedOutbox>();
+  const ignore = parts.components.onOpen("state", (component) => {
+    const { name, runtime } = component;
+    const pubsubName = runtime["outboxPublishPubsub"];
+    const topic = runtime["outboxPublishTopic"];
+    if (typeof pubsubName !== "string" || typeof topic !== "string" || !pubsubName || !topic || open.has(name)) return;
+    open.set(name, new OpenedOutbox(parts, parts.storeOf(component), { pubsubName, topic }));
+  });
+  return {
+    of: ({ name }) => open.get(name),
+    async close() {
+      ignore();
+      await Promise.all([...open.values()].map((outbox) => outbox.close()));
+    },
+  };
+}
+
+class OpenedOutbox implements StoreOutbox {
+  readonly #parts: OutboxParts;
+  readonly #store: Store;
+  readonly #target: { readonly pubsubName: string; readonly topic: string };
+  /** Where messages wait for their transaction. */
+  readonly #internal: { readonly pubsubName: string; readonly topic: string };
+  readonly #subscription: { close(): Promise<void> };
+  /** Ids whose transaction is known to have failed. */
+  readonly #discarded = new Set<string>();
+
+  constructor(parts: OutboxParts, store: Store, target: { readonly pubsubName: string; readonly topic: string }) {
+    this.#parts = parts;
+    this.#store = store;
+    this.#target = target;
+    const { namespace, appId } = parts;
+    const via = store.runtime["outboxPubsub"];
+    this.#internal = {
+      pubsubName: typeof via === "string" && via !== "" ? via : target.pubsubName,
+      topic: `${namespace}${appId}${target.topic}outbox`,
+    };
+    this.#subscription = parts.pubsub.subscribeInternal(this.#internal, (event) => this.#release(event));
+  }
+
+  async prepare(operations: readonly Planned[], request: Request): Promise<Prepared> {
+    const isProjection = ({ item }: Planned) => item.metadata["outbox.projection"] === "true";
+    const projections = new Map(operations.filter(isProjection).map((one) => [one.item.key, one.item]));
+    const writes = operations.filter((one) => !isProjection(one));
+    const messages = writes
+      .filter(({ type }) => type === "upsert")
+      .map(({ item }) => ({ id: randomUUID(), item: projections.get(item.key) ?? item }));
+    await Promise.all(messages.map(({ id, item }) => this.#park(id, item, request)));
+    return {
+      writes,
+      marks: messages.map(({ id }) => ({ kind: "set", key: this.#store.prefix + markKey(id), data: Buffer.from("0"), options: {} })),
+      discard: () => {
+        for (const { id } of messages) this.#discarded.add(id);
+      },
+    };
+  }
+
+  close(): Promise<void> {
+    return this.#subscription.close();
+  }
+
+  async #park(id: string, { value, metadata }: Item, { trace }: Request): Promise<void> {
+    const overrides = Object.entries(metadata).filter(([key]) => key.startsWith("cloudevent.") && key !== "cloudevent.data" && key !== "cloudevent.id");
+    try {
+      await this.#parts.pubsub.publish({
+        ...this.#internal,
+        data: value,
+        contentType: metadata["datacontenttype"] ?? metadata["contentType"] ?? "application/json",
+        metadata: { ...Object.fromEntries(overrides), "cloudevent.id": id },
+        trace,
+      });
+    } catch (error) {
+      throw fail("outboxPublish", { name: this.#store.name, cause: causeText(error) }, { cause: error });
+    }
+  }
+
+  /** A message has come back from the internal topic: it leaves when its mark is there. */
+  async #release(event: TopicEvent): Promise<Verdict> {
+    const { id, json } = event;
+    if (this.#discarded.delete(id)) return "success";
+    const { opened, prefix, name, runtime } = this.#store;
+    const key = prefix + markKey(id);
+    const mark = await opened.get(key, { consistency: "strong" }, {});
+    if (!mark) return this.#unmarked(event, runtime["outboxDiscardWhenMissingState"] === true);
+    await this.#parts.pubsub.publish({ ...this.#target, data: json, contentType: cloudEventType, ...(event.trace ? { trace: event.trace } : {}) });
+    try {
+      await opened.delete(key, {}, {});
+    } catch (error) {
+      // Published already: a mark that stays is a few bytes, a message that goes twice is worse.
+      this.#parts.log.warn("a mark of the outbox could not be deleted", { store: name, id, error: causeText(error) });
+    }
+    return "success";
+  }
+
+  #unmarked(event: TopicEvent, discard: boolean): Verdict {
+    const time = Date.parse(String(event.envelope["time"] ?? ""));
+    const abandoned = this.#parts.clock.now() - time > abandonedMs;
+    if (!discard && !abandoned) return "retry";
+    this.#parts.log.warn("an outbox message is discarded: its transaction has not committed", { store: this.#store.name, id: event.id });
+    return "success";
+  }
 }

@@ -60,6 +60,11 @@ export class Stores {
       none: () => fail("stateNotConfigured", {}),
       unknown: (unknown, known) => fail("stateStoreNotFound", { name: unknown, known }),
     });
+    return this.of(component);
+  }
+
+  /** The store of an opened component. */
+  of(component: Component<"state">): Store {
     return this.#known.get(component) ?? this.#add(component);
   }
 

@@ -6,13 +6,7 @@ import type { TransactionalStateOperation } from "../../../specs/gen/dapr/proto/
 import type { Request } from "../../kernel/request.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Store } from "./stores.ts";
-import { deleteOperation, type Item, setOperation } from "./writes.ts";
-
-/** An operation with the item it came from, for the outbox. */
-export interface Planned {
-  readonly type: "upsert" | "delete";
-  readonly item: Item;
-}
+import { deleteOperation, type Planned, setOperation } from "./writes.ts";
 
 /** Runs a transaction: all operations or none. With an outbox, its messages are published if and only if it commits. */
 export async function commit(
@@ -29,11 +23,12 @@ export async function commit(
   const planned = operations.map((operation) => plan(store, operation, metadata));
   if (planned.length === 0) return;
   const entry = outbox?.of(store);
-  const prepared = entry ? await entry.prepare(planned, request) : { writes: planned, marks: [] };
+  const prepared = entry ? await entry.prepare(planned, request) : { writes: planned, marks: [], discard: () => {} };
   const writes = prepared.writes.map((one) => toOperation(store, one));
   try {
     await opened.transact([...writes, ...prepared.marks], request);
   } catch (error) {
+    prepared.discard();
     if (error instanceof MechaError && error.row.code === "invalid_argument" && error.reason !== "etagInvalid") throw error;
     throw fail("stateTransaction", { name, cause: causeText(error) }, { cause: error });
   }

@@ -6,6 +6,12 @@ import { type Store, storedKey } from "./stores.ts";
 /** The parts of a StateItem that a write reads; both wires fill them. */
 export type Item = Pick<StateItem, "key" | "value" | "etag" | "metadata" | "options">;
 
+/** An operation of a transaction with the item it came from. */
+export interface Planned {
+  readonly type: "upsert" | "delete";
+  readonly item: Item;
+}
+
 const concurrencies: Readonly<Record<number, Concurrency | undefined>> = {
   [StateOptions_StateConcurrency.CONCURRENCY_FIRST_WRITE]: "first-write",
   [StateOptions_StateConcurrency.CONCURRENCY_LAST_WRITE]: "last-write",
