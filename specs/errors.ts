@@ -375,6 +375,12 @@ export const reasons = {
     text: (p: { id: string; known: string }) =>
       `failed to invoke, id: ${p.id}, err: no running app has this id; ${p.known ? `known apps: ${p.known}` : "no app is known to the name resolution"}`,
   },
+  peerUnreachable: {
+    code: "unavailable",
+    http: 500,
+    tag: "ERR_DIRECT_INVOKE",
+    text: (p: { id: string; address: string; cause: string }) => `failed to invoke, id: ${p.id}, err: its sidecar at ${p.address} does not answer: ${p.cause}`,
+  },
   invokeDenied: {
     code: "permission_denied",
     tag: "ERR_DIRECT_INVOKE",
