@@ -1,8 +1,9 @@
-import { join } from "node:path";
 import { networkInterfaces } from "node:os";
+import { join } from "node:path";
+import type { Clock } from "../components/contract/driver.ts";
 import { registry } from "../components/registry.gen.ts";
 import { causeText } from "../specs/errors.ts";
-import { openApp } from "./app-channel/open.ts";
+import { type OpenedApp, openApp } from "./app-channel/open.ts";
 import { openInputBindings } from "./blocks/bindings/inputs.ts";
 import { bindingMethods } from "./blocks/bindings/methods.ts";
 import { openConfigurationBlock } from "./blocks/configuration/methods.ts";
@@ -10,7 +11,7 @@ import { conversationMethods } from "./blocks/conversation/methods.ts";
 import { cryptoMethods } from "./blocks/crypto/methods.ts";
 import { openInvoke } from "./blocks/invoke/proxy.ts";
 import { lockMethods } from "./blocks/lock/methods.ts";
-import { type Facts, healthRoutes, metadataMethods } from "./blocks/metadata/methods.ts";
+import { type Facts, healthRoutes, metadataMethods, metadataReader } from "./blocks/metadata/methods.ts";
 import { openPubsubBlock } from "./blocks/pubsub/block.ts";
 import { secretMethods } from "./blocks/secrets/methods.ts";
 import { stateMethods } from "./blocks/state/methods.ts";
@@ -18,14 +19,17 @@ import { openOutbox } from "./blocks/state/outbox.ts";
 import { Stores } from "./blocks/state/stores.ts";
 import { unconfiguredMethods } from "./blocks/unconfigured/methods.ts";
 import { pairResolverOf } from "./config/config.ts";
+import { formatProblem } from "./config/problems.ts";
 import { withEmbedded } from "./host/embedded.ts";
 import { Host } from "./host/host.ts";
 import { openPolicies } from "./host/policies.ts";
 import { openResolver } from "./host/resolver.ts";
+import type { AppHealth } from "./kernel/app.ts";
 import { systemClock } from "./kernel/clock.ts";
 import { Closing } from "./kernel/closing.ts";
 import type { Config } from "./kernel/config-types.ts";
 import { openLog, type ScopedLog } from "./kernel/log.ts";
+import type { AnyMethod } from "./kernel/method.ts";
 import { Metrics } from "./kernel/metrics.ts";
 import { openPeers } from "./peers/open.ts";
 import { openPeerServer } from "./peers/server.ts";
@@ -55,7 +59,8 @@ export interface Sidecar {
   stop(): Promise<void>;
 }
 
-const httpCloseMs = 10_000;
+/** How long calls in flight may still take when the servers close. */
+const serverCloseMs = 10_000;
 
 /** Starts a sidecar: components, then the app's channel, then both APIs; the app itself is not waited for. */
 export async function startSidecar(config: Config, options: SidecarOptions): Promise<Sidecar> {
@@ -63,71 +68,115 @@ export async function startSidecar(config: Config, options: SidecarOptions): Pro
   const closing = new Closing();
   const closeAll = () => closing.close((what, error) => log.error("closing failed", { what, error: causeText(error) }));
   try {
-    return await assemble(config, options, log, closing, closeAll);
+    return await assemble({ config, options, log, closing, clock: systemClock, started: performance.now() }, closeAll);
   } catch (error) {
     await closeAll();
     throw error;
   }
 }
 
-async function assemble(config: Config, options: SidecarOptions, log: ScopedLog, closing: Closing, closeAll: () => Promise<void>): Promise<Sidecar> {
-  const started = performance.now();
-  const { env, version } = options;
-  const { appId, namespace } = config;
-  const clock = systemClock;
-  for (const { message } of config.problems.map((problem) => ({ message: problem.message }))) log.warn(message);
-  const metrics = config.listen.metrics.enabled ? new Metrics({ app_id: appId }, config.configuration.metrics.latencyBucketsMs) : undefined;
-  const policies = openPolicies({ resources: config.resiliency, namespace, clock, metrics, log: log.scope("dapr.runtime.resiliency") });
-  const resolver = closing.add("name resolution", await openResolver({ config, registry, env, clock, log }));
+/** What every step below is given. */
+interface Site {
+  readonly config: Config;
+  readonly options: SidecarOptions;
+  readonly log: ScopedLog;
+  readonly closing: Closing;
+  readonly clock: Clock;
+  readonly started: number;
+}
 
-  // Components first: nothing is served before what serves it is open.
-  const components = config.embedded ? withEmbedded(config.components, config.dataDir) : config.components;
-  const host = closing.add(
-    "components",
-    new Host({
-      registry,
-      resources: components,
-      resolvePairs: pairResolverOf(config, env),
-      policies,
-      metrics,
-      appId,
-      namespace,
-      dataDir: config.dataDir,
-      strict: config.strict,
-      clock,
-      log: log.scope("dapr.runtime.processor"),
-    }),
-  );
-  await host.start();
-
-  const app = openApp({ config: config.app, appId, maxBodyBytes: config.limits.maxBodyBytes, log: log.scope("dapr.runtime.app"), clock });
+async function assemble(site: Site, closeAll: () => Promise<void>): Promise<Sidecar> {
+  const { config, options, log, closing, started } = site;
+  for (const problem of config.problems) log.warn(formatProblem(problem));
+  const base = await openBase(site);
+  const app = openApp({ config: config.app, appId: config.appId, maxBodyBytes: config.limits.maxBodyBytes, log: log.scope("dapr.runtime.app"), clock: site.clock });
   if (app) closing.add("app channel", app);
-  let stopping = false;
-  let appWasReady = app === undefined;
-  closing.run("app watch", app?.health.watch((healthy) => void (appWasReady ||= healthy)) ?? (() => {}));
-
-  const peers = closing.add("peers", openPeers({ resolver, clock, log: log.scope("dapr.runtime.peers") }));
-  const invoke = await openInvoke({ config, app: app?.app, peers, policies, host, clock, log: log.scope("dapr.runtime.invoke"), resolvePairs: pairResolverOf(config, env) });
-  closing.add("invocation", invoke);
-
-  const pubsub = openPubsubBlock({ components: host, policies, app: app?.app, health: app?.health, config: { ...config, components }, log: log.scope("dapr.runtime.pubsub"), clock });
-  const stores = new Stores(host, { appId, namespace: env["NAMESPACE"] ?? "" });
-  const outbox = openOutbox({ components: host, pubsub, storeOf: (component) => stores.of(component), appId, namespace, clock, log: log.scope("dapr.runtime.outbox") });
-  const configuration = closing.add("configuration", openConfigurationBlock({ components: host, app: app?.app, log }));
-  const inputs = app && openInputBindings({ components: host, policies, app: app.app, health: app.health, log: log.scope("dapr.runtime.bindings") });
-
-  let outboundReady = false;
-  const notReady = () => (stopping ? "it is shutting down" : appWasReady ? undefined : "the app has not been reached yet");
+  const readiness = new Readiness(app?.health);
+  closing.run("app watch", () => readiness.close());
+  const blocks = await openBlocks(site, base, app);
   const facts: Facts = {
     config,
-    version,
-    components: () => host.statuses(),
-    subscriptions: () => pubsub.subscriptions(),
-    notReady,
-    outboundNotReady: () => (outboundReady && !stopping ? undefined : "it is starting or shutting down"),
+    version: options.version,
+    components: () => base.host.statuses(),
+    subscriptions: () => blocks.pubsub.subscriptions().map((one) => ({ ...one, type: one.origin })),
+    notReady: () => readiness.whyNot(),
+    outboundNotReady: () => readiness.whyNotOutbound(),
     shutdown: options.onShutdown,
   };
-  const methods = [
+  const wires = await openWires(site, base, blocks, facts);
+  await announce(site, base, wires.internal.port);
+  readiness.outbound = true;
+  // Intake is opened last and therefore closed first.
+  closing.add("outbox", blocks.outbox);
+  const inputs = app && closing.add("input bindings", openInputBindings({ components: base.host, policies: base.policies, app: app.app, health: app.health, log: log.scope("dapr.runtime.bindings") }));
+  closing.add("subscriptions", blocks.pubsub);
+  await blocks.pubsub.start();
+  const ports = { http: wires.http.port, grpc: wires.grpc.port, internal: wires.internal.port, metrics: wires.metrics?.port };
+  log.info(`dapr initialized. Status: Running. Init Elapsed ${Math.round(performance.now() - started)}ms`, ports);
+  const stop = async () => {
+    const { blockMs } = config.shutdown;
+    if (blockMs !== undefined) {
+      await Promise.all([blocks.pubsub.close(), inputs?.close()]);
+      await blockUntil(blockMs, app?.health);
+    }
+    readiness.stopping = true;
+    await closeAll();
+  };
+  let stopped: Promise<void> | undefined;
+  return {
+    config,
+    ports,
+    log,
+    stop: () => {
+      stopped ??= stop();
+      return stopped;
+    },
+  };
+}
+
+/** What stands below the blocks: name resolution, policies, metrics and the components. */
+async function openBase({ config, options, log, closing, clock }: Site) {
+  const { appId, namespace, dataDir, strict } = config;
+  const { env } = options;
+  const metrics = config.listen.metrics.enabled ? new Metrics({ app_id: appId }, config.configuration.metrics.latencyBucketsMs) : undefined;
+  const policies = openPolicies({ resources: config.resiliency, namespace, clock, ...(metrics ? { metrics } : {}), log: log.scope("dapr.runtime.resiliency") });
+  const resolver = closing.add("name resolution", await openResolver({ config, registry, env, clock, log }));
+  const resources = config.embedded ? withEmbedded(config.components, dataDir) : config.components;
+  const resolvePairs = pairResolverOf(config, env);
+  const host = closing.add(
+    "components",
+    new Host({ registry, resources, resolvePairs, policies, metrics, appId, namespace, dataDir, strict, clock, log: log.scope("dapr.runtime.processor") }),
+  );
+  // Components first: nothing is served before what serves it is open.
+  await host.start();
+  return { metrics, policies, resolver, resolvePairs, resources, host };
+}
+type Base = Awaited<ReturnType<typeof openBase>>;
+
+/** The blocks, and the methods and routes they offer. */
+async function openBlocks(site: Site, base: Base, app: OpenedApp | undefined) {
+  const { config, options, log, closing, clock } = site;
+  const { host, policies, resolver, resolvePairs } = base;
+  const { appId, namespace } = config;
+  const peers = closing.add("peers", openPeers({ resolver, clock, log: log.scope("dapr.runtime.peers") }));
+  const invoke = closing.add(
+    "invocation",
+    await openInvoke({ config, app: app?.app, peers, policies, host, clock, log: log.scope("dapr.runtime.invoke"), resolvePairs }),
+  );
+  const pubsub = openPubsubBlock({
+    components: host,
+    policies,
+    app: app?.app,
+    health: app?.health,
+    config: { ...config, components: base.resources },
+    log: log.scope("dapr.runtime.pubsub"),
+    clock,
+  });
+  const stores = new Stores(host, { appId, namespace: options.env["NAMESPACE"] ?? "" });
+  const storeOf = (component: Parameters<Stores["of"]>[0]) => stores.of(component);
+  const outbox = openOutbox({ components: host, pubsub, storeOf, appId, namespace, clock, log: log.scope("dapr.runtime.outbox") });
+  const configuration = closing.add("configuration", openConfigurationBlock({ components: host, app: app?.app, log }));
+  const methods: readonly AnyMethod[] = [
     ...stateMethods(stores, outbox),
     ...pubsub.methods,
     ...invoke.methods,
@@ -137,92 +186,96 @@ async function assemble(config: Config, options: SidecarOptions, log: ScopedLog,
     ...lockMethods(host, { appId, clock }),
     ...cryptoMethods(host),
     ...conversationMethods(host),
-    ...metadataMethods(facts),
     ...unconfiguredMethods(),
   ];
-  const routes = [...healthRoutes(facts), ...configuration.routes];
+  return { invoke, pubsub, outbox, methods, routes: configuration.routes };
+}
+type Blocks = Awaited<ReturnType<typeof openBlocks>>;
 
-  const { listen, limits } = config;
-  const pipeline = new Pipeline({
-    apiToken: config.apiToken,
-    metrics,
-    apiLog: config.log.apiLogging.enabled ? log.scope("dapr.runtime.http") : undefined,
-    omitHealthChecks: config.log.apiLogging.omitHealthChecks,
-  });
+/** The servers: gRPC, HTTP, the public HTTP port, the peers' port and the metrics. */
+async function openWires({ config, log, closing }: Site, { metrics }: Base, { invoke, methods, routes }: Blocks, facts: Facts) {
+  const { appId, listen, limits } = config;
   const access = apiAccess(config.configuration.api);
-  const socketDir = listen.unixDomainSocketDir;
-  const hosts = listen.addresses.length > 0 ? listen.addresses : [undefined];
-  const httpPlaces: Place[] = socketDir
-    ? [{ socket: join(socketDir, `dapr-${appId}-http.socket`) }]
-    : hosts.map((name) => ({ host: name && bare(name), port: listen.httpPort }));
-  const grpcPlaces = socketDir ? [`unix:${join(socketDir, `dapr-${appId}-grpc.socket`)}`] : hosts.map((name) => `${name ?? "[::]"}:${listen.grpcPort}`);
-
-  const grpc = await openGrpcServer(
-    { appId, methods, proxy: invoke, pipeline, access, maxBodyBytes: limits.maxBodyBytes, readBufferBytes: limits.readBufferBytes, ready: () => notReady() === undefined, log },
-    grpcPlaces,
-  );
-  closing.run("gRPC server", () => grpc.close(httpCloseMs));
+  const { enabled, omitHealthChecks } = config.log.apiLogging;
+  const pipeline = new Pipeline({ apiToken: config.apiToken, metrics, apiLog: enabled ? log.scope("dapr.runtime.http") : undefined, omitHealthChecks });
+  const common = { appId, proxy: invoke, pipeline, access, maxBodyBytes: limits.maxBodyBytes, log };
+  const all = [...methods, ...metadataMethods(facts)];
+  const ready = () => facts.notReady() === undefined;
+  const grpc = await openGrpcServer({ ...common, methods: all, ready }, grpcAddresses(config));
+  closing.run("gRPC server", () => grpc.close(serverCloseMs));
   const httpParts = {
-    appId,
-    methods,
-    routes,
-    proxy: invoke,
-    pipeline,
-    access,
-    maxBodyBytes: limits.maxBodyBytes,
+    ...common,
+    methods: all,
+    routes: [...healthRoutes(facts), ...routes],
     maxHeaderBytes: limits.readBufferBytes,
     allowedOrigins: listen.allowedOrigins,
     h2c: listen.h2c,
-    log,
   };
-  const http = closing.add("HTTP server", await openHttpServer(httpParts, httpPlaces));
+  const http = closing.add("HTTP server", await openHttpServer(httpParts, httpPlaces(config)));
   if (listen.publicPort !== undefined) {
-    const open = { ...httpParts, methods: metadataMethods(facts).filter(({ group }) => group === "metadata").slice(0, 1), routes: healthRoutes(facts), proxy: undefined, pipeline: new Pipeline({ apiToken: undefined, metrics, apiLog: undefined, omitHealthChecks: true }), allowedOrigins: [] };
-    closing.add("public HTTP server", await openHttpServer(open, [{ host: listen.publicAddress || undefined, port: listen.publicPort }]));
+    const open = new Pipeline({ apiToken: undefined, metrics, apiLog: undefined, omitHealthChecks: true });
+    const parts = { ...httpParts, methods: [metadataReader(facts)], routes: healthRoutes(facts), proxy: undefined, pipeline: open, allowedOrigins: [] };
+    closing.add("public HTTP server", await openHttpServer(parts, [{ host: listen.publicAddress || undefined, port: listen.publicPort }]));
   }
   const internal = closing.add(
     "peer server",
-    await openPeerServer({ address: listen.internalListenAddress, port: listen.internalGrpcPort, receive: invoke, maxBodyBytes: limits.maxBodyBytes, log: log.scope("dapr.runtime.peers") }),
+    await openPeerServer({ address: listen.internalListenAddress, port: listen.internalGrpcPort, receive: invoke, maxBodyBytes: limits.maxBodyBytes, log }),
   );
-  const metricsServer = metrics && closing.add("metrics server", await openMetricsServer(metrics, listen.metrics.address, listen.metrics.port));
+  const { address, port } = listen.metrics;
+  const metricsServer = metrics && closing.add("metrics server", await openMetricsServer(metrics, address, port));
+  return { grpc, http, internal, metrics: metricsServer };
+}
 
-  await resolver.register({ appId, namespace, address: `${config.hostIp ?? ownAddress(listen.internalListenAddress)}:${internal.port}` }, {}).catch((error: unknown) => {
+function httpPlaces({ listen, appId }: Config): Place[] {
+  if (listen.unixDomainSocketDir) return [{ socket: join(listen.unixDomainSocketDir, `dapr-${appId}-http.socket`) }];
+  const hosts = listen.addresses.length > 0 ? listen.addresses : [undefined];
+  return hosts.map((host) => ({ host: host?.replace(/^\[(.*)\]$/, "$1"), port: listen.httpPort }));
+}
+
+function grpcAddresses({ listen, appId }: Config): string[] {
+  if (listen.unixDomainSocketDir) return [`unix:${join(listen.unixDomainSocketDir, `dapr-${appId}-grpc.socket`)}`];
+  const hosts = listen.addresses.length > 0 ? listen.addresses : ["[::]"];
+  return hosts.map((host) => `${host.includes(":") && !host.startsWith("[") ? `[${host}]` : host}:${listen.grpcPort}`);
+}
+
+/** Makes this sidecar findable; a failure is logged, since only invocation by others needs it. */
+async function announce({ config, log }: Site, { resolver }: Base, port: number): Promise<void> {
+  const { appId, namespace, hostIp, listen } = config;
+  const address = `${hostIp ?? ownAddress(listen.internalListenAddress)}:${port}`;
+  try {
+    await resolver.register({ appId, namespace, address }, {});
+  } catch (error) {
     log.error("this sidecar could not be registered; other apps will not find it", { error: causeText(error) });
-  });
-  outboundReady = true;
-  // Intake is opened last and therefore closed first.
-  closing.add("outbox", outbox);
-  closing.run("input bindings", () => inputs?.close());
-  closing.add("subscriptions", pubsub);
-  await pubsub.start();
-  log.info(`dapr initialized. Status: Running. Init Elapsed ${Math.round(performance.now() - started)}ms`, {
-    http: http.port,
-    grpc: grpc.port,
-    internal: internal.port,
-  });
+  }
+}
 
-  let stopped: Promise<void> | undefined;
-  return {
-    config,
-    ports: { http: http.port, grpc: grpc.port, internal: internal.port, metrics: metricsServer?.port },
-    log,
-    stop: () => {
-      stopped ??= (async () => {
-        const { blockMs } = config.shutdown;
-        if (blockMs !== undefined) {
-          await Promise.all([pubsub.close(), inputs?.close()]);
-          await blockUntil(blockMs, app?.health);
-        }
-        stopping = true;
-        await closeAll();
-      })();
-      return stopped;
-    },
-  };
+/** Whether the sidecar may be sent work, and why not. */
+class Readiness {
+  outbound = false;
+  stopping = false;
+  #appReached: boolean;
+  readonly close: () => void;
+
+  constructor(health: AppHealth | undefined) {
+    this.#appReached = health === undefined;
+    this.close =
+      health?.watch((healthy) => {
+        this.#appReached ||= healthy;
+      }) ?? (() => {});
+  }
+
+  whyNot(): string | undefined {
+    return this.whyNotOutbound() ?? (this.#appReached ? undefined : "the app does not listen on its port yet");
+  }
+
+  whyNotOutbound(): string | undefined {
+    if (this.stopping) return "it is shutting down";
+    return this.outbound ? undefined : "it is starting";
+  }
 }
 
 /** Keeps the API alive until the time has passed or the app is gone. */
-async function blockUntil(ms: number, health: { watch(listener: (healthy: boolean) => void): () => void } | undefined): Promise<void> {
+async function blockUntil(ms: number, health: AppHealth | undefined): Promise<void> {
   await new Promise<void>((resolve) => {
     const cancel = systemClock.after(ms, resolve);
     health?.watch((healthy) => {
@@ -233,9 +286,6 @@ async function blockUntil(ms: number, health: { watch(listener: (healthy: boolea
     });
   });
 }
-
-/** `[::1]` as node:net wants it. */
-const bare = (host: string): string => host.replace(/^\[(.*)\]$/, "$1");
 
 /** The address that peers on this and other machines reach us at. */
 function ownAddress(listenAddress: string): string {

@@ -33,7 +33,7 @@ export async function loadConfiguration(
   }
   const usable = documents.filter(({ wrong }) => wrong.length === 0);
   const merged = usable.reduce<unknown>((sum, { data }) => merge(sum, metricAsMetrics(data)), {});
-  const filled = fillDefaults(configurationSchema as Schema, merged) as ConfigurationDocument;
+  const filled = fillDefaults(configurationSchema as unknown as Schema, merged) as ConfigurationDocument;
   return { configuration: toConfiguration(filled, options.env, checks(usable, report)), problems: report.problems };
 }
 

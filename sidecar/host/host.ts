@@ -140,7 +140,7 @@ export class Host implements Components {
     entry.state = "failed";
     entry.why = causeText(error);
     const { name, type } = entry.resource;
-    this.#parts.log.error("a component could not be opened", { component: name, type, error: entry.why });
+    this.#parts.log.error("a component could not be opened", { component: name, component_type: type, error: entry.why });
     this.#parts.metrics?.count("runtime_component_init_fail_total", "Components that could not be opened.", {
       component: type,
       reason: "init",
@@ -176,7 +176,7 @@ export class Host implements Components {
       return result;
     });
     this.#add(entry, driver, opened, runtime);
-    log.info("component loaded", { component: resource.name, type: `${resource.type}/${resource.version}` });
+    log.info("component loaded", { component: resource.name, component_type: `${resource.type}/${resource.version}` });
   }
 
   #add(entry: Entry, driver: AnyDriver, opened: OpenedByKind[Kind], runtime: Record<string, unknown>): void {

@@ -28,16 +28,21 @@ export interface Facts {
   shutdown(force: boolean): void;
 }
 
+/** Reads the metadata; alone on the public port. */
+export function metadataReader(facts: Facts, extended: ReadonlyMap<string, string> = new Map()): AnyMethod {
+  return method(
+    Dapr.method.getMetadata,
+    "metadata",
+    { verbs: ["GET"], paths: ["/v1.0/metadata"], output: (output) => ({ status: 200, body: JSON.stringify(toHttp(output)) }) },
+    async () => describe(facts, extended),
+  );
+}
+
 /** Metadata and shutdown, over both wires. */
 export function metadataMethods(facts: Facts): readonly AnyMethod[] {
   const extended = new Map<string, string>();
   return [
-    method(
-      Dapr.method.getMetadata,
-      "metadata",
-      { verbs: ["GET"], paths: ["/v1.0/metadata"], output: (output) => ({ status: 200, body: JSON.stringify(toHttp(output)) }) },
-      async () => describe(facts, extended),
-    ),
+    metadataReader(facts, extended),
     method(
       Dapr.method.setMetadata,
       "metadata",

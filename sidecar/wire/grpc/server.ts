@@ -33,7 +33,6 @@ export interface GrpcServerParts {
   readonly pipeline: Pipeline;
   readonly access: ApiAccess;
   readonly maxBodyBytes: number;
-  readonly readBufferBytes: number;
   /** Whether the standard health service says SERVING. */
   readonly ready: () => boolean;
   readonly log: ScopedLog;
