@@ -45,8 +45,8 @@ export interface WriteOptions {
   readonly atomic?: boolean;
   /** False: settles at the commit without waiting for the disk, for what may be done again after a power cut. */
   readonly durable?: boolean;
-  /** Wakes the watchers of this channel after the commit. */
-  readonly wakes?: string;
+  /** Wakes the watchers of these channels after the commit. */
+  readonly wakes?: readonly string[];
 }
 
 /**
@@ -103,6 +103,7 @@ export class Client {
   readonly #context: OpenContext;
   readonly #waitMs: number;
   readonly #durable: boolean;
+  readonly #watches = new Set<() => void>();
   #writing = 0;
   #closed: Promise<void> | undefined;
   #idle: (() => void) | undefined;
@@ -121,7 +122,7 @@ export class Client {
 
   /** Runs statements that only read, at once unless the file is locked. */
   read<T>(run: () => T, call: Call): Promise<T> {
-    if (this.#closed) return Promise.reject(this.#closedError());
+    if (this.#closed !== undefined) return Promise.reject(this.#closedError());
     try {
       return Promise.resolve(run());
     } catch (error) {
@@ -136,7 +137,7 @@ export class Client {
     while (clock.now() < deadline) {
       await new Promise<void>((resolve) => clock.after(1 + Math.random() * 8, resolve));
       call.signal?.throwIfAborted();
-      if (this.#closed) throw this.#closedError();
+      if (this.#closed !== undefined) throw this.#closedError();
       try {
         return run();
       } catch (error) {
@@ -153,14 +154,14 @@ export class Client {
    * and the others' writes are not touched.
    */
   write<T>(run: () => T, call: Call, options: WriteOptions = {}): Promise<T> {
-    if (this.#closed) return Promise.reject(this.#closedError());
+    if (this.#closed !== undefined) return Promise.reject(this.#closedError());
     this.#writing += 1;
     return new Promise<T>((resolve, reject) => {
       this.#file.queue.add({
         run,
         atomic: options.atomic ?? false,
         durable: this.#durable && (options.durable ?? true),
-        wakes: options.wakes,
+        wakes: options.wakes ?? [],
         signal: call.signal,
         deadline: this.#context.clock.now() + this.#waitMs,
         resolve: (value) => {
@@ -203,11 +204,17 @@ export class Client {
   }
 
   /**
-   * Calls `run` after commits that say they wake this channel, and after any commit of another process, which is noticed
-   * within `pollMs`. Ends when the returned function is called.
+   * Calls `run` after commits that say they wake the channel, and after any commit of another process, which is noticed
+   * within `pollMs`. Ends when the returned function is called, or with `close`.
    */
   watch(channel: string, pollMs: number, run: () => void): () => void {
-    return this.#file.watchers.add(channel, pollMs, run);
+    const stop = this.#file.watchers.add(channel, pollMs, run);
+    const unwatch = () => {
+      this.#watches.delete(unwatch);
+      stop();
+    };
+    this.#watches.add(unwatch);
+    return unwatch;
   }
 
   /** Waits for what is being written, then gives the connection back. Idempotent. */
@@ -217,6 +224,7 @@ export class Client {
   }
 
   async #close(): Promise<void> {
+    for (const unwatch of this.#watches) unwatch();
     if (this.#writing > 0) await new Promise<void>((resolve) => (this.#idle = resolve));
     await this.#file.release();
   }

@@ -10,8 +10,8 @@ export interface Job {
   readonly atomic: boolean;
   /** Settles when it is on the disk, not when it is committed. */
   readonly durable: boolean;
-  /** Channel whose watchers are woken after the commit. */
-  readonly wakes: string | undefined;
+  /** Channels whose watchers are woken after the commit. */
+  readonly wakes: readonly string[];
   readonly signal: AbortSignal | undefined;
   /** Milliseconds since 1970 until which another process's lock is waited for. */
   readonly deadline: number;
@@ -176,7 +176,7 @@ export class CommitQueue {
     for (const outcome of outcomes) {
       if ("error" in outcome) outcome.job.reject(outcome.error);
       else {
-        if (outcome.job.wakes !== undefined) channels.add(outcome.job.wakes);
+        for (const channel of outcome.job.wakes) channels.add(channel);
         if (this.#disk && outcome.job.durable) later.push(outcome);
         else outcome.job.resolve(outcome.value as never);
       }

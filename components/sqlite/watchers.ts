@@ -2,7 +2,6 @@ import type { StatementSync } from "node:sqlite";
 import type { Clock } from "../contract/driver.ts";
 
 interface Watcher {
-  readonly channel: string;
   readonly pollMs: number;
   readonly run: () => void;
 }
@@ -14,7 +13,7 @@ interface Watcher {
 export class Watchers {
   readonly #clock: Clock;
   readonly #foreignCommits: StatementSync | undefined;
-  readonly #watchers = new Set<Watcher>();
+  readonly #watchers = new Map<string, Set<Watcher>>();
   #seen: unknown;
   #cancel: (() => void) | undefined;
 
@@ -26,17 +25,19 @@ export class Watchers {
 
   /** Calls `run` after each commit that may have changed what the channel is about, until the returned function is called. */
   add(channel: string, pollMs: number, run: () => void): () => void {
-    const watcher: Watcher = { channel, pollMs, run };
-    this.#watchers.add(watcher);
+    const watcher: Watcher = { pollMs, run };
+    const watchers = this.#watchers.get(channel) ?? new Set();
+    this.#watchers.set(channel, watchers.add(watcher));
     this.#poll();
     return () => {
-      this.#watchers.delete(watcher);
+      watchers.delete(watcher);
+      if (watchers.size === 0 && this.#watchers.get(channel) === watchers) this.#watchers.delete(channel);
       if (this.#watchers.size === 0) this.stop();
     };
   }
 
   wake(channel: string): void {
-    for (const watcher of this.#watchers) if (watcher.channel === channel) watcher.run();
+    for (const watcher of this.#watchers.get(channel) ?? []) watcher.run();
   }
 
   stop(): void {
@@ -48,15 +49,19 @@ export class Watchers {
     if (!this.#foreignCommits) return;
     this.#seen ??= this.#count();
     this.#cancel?.();
-    const pollMs = Math.min(...[...this.#watchers].map((watcher) => watcher.pollMs));
+    const pollMs = Math.min(...this.#all().map((watcher) => watcher.pollMs));
     const again = () => {
       this.#cancel = this.#clock.after(pollMs, again);
       const count = this.#count();
       if (count === this.#seen) return;
       this.#seen = count;
-      for (const watcher of this.#watchers) watcher.run();
+      for (const watcher of this.#all()) watcher.run();
     };
     this.#cancel = this.#clock.after(pollMs, again);
+  }
+
+  #all(): Watcher[] {
+    return [...this.#watchers.values()].flatMap((watchers) => [...watchers]);
   }
 
   #count(): unknown {
