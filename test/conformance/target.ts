@@ -1,0 +1,77 @@
+import { randomUUID } from "node:crypto";
+import type { TObject } from "typebox";
+import type { AnyDriver, OpenedByKind } from "../../components/contract/any-driver.ts";
+import type { Clock, Definition, Open, Opened } from "../../components/contract/driver.ts";
+import { systemClock } from "../../sidecar/kernel/clock.ts";
+import { FakeClock } from "../support/fake-clock.ts";
+import { type Given, openContext, openDriver } from "../support/open-driver.ts";
+import { tempFolder } from "../support/temp-folder.ts";
+
+/** A driver under test. */
+export interface Target<D extends AnyDriver> {
+  readonly driver: D;
+  /** Settings as decoded values; called in a test, before each opening. */
+  readonly settings?: (dataDir: string) => Given | Promise<Given>;
+  /** The server it needs is not on this machine, which has been reported; its cases are skipped. */
+  readonly isMissing?: boolean;
+  /** `backend`: the server keeps its own time, so that tests wait for the real one. Default: the tests move the clock. */
+  readonly time?: "backend";
+}
+
+/** A target opened for one test; closed when it is over. */
+export interface Bench<T> {
+  readonly opened: T;
+  /** Opens the same component again, over the same data. */
+  reopen(): Promise<T>;
+  /** Lets so much time pass for the driver. */
+  pass(ms: number): Promise<void>;
+  /** Settles when `isMet` is, while time passes; rejects after `withinMs` of it. */
+  until(isMet: () => boolean | Promise<boolean>, withinMs?: number): Promise<void>;
+}
+
+export type StateBench = Bench<OpenedByKind["state"]>;
+
+type Driver<T> = Definition & { readonly open: Open<TObject, T> };
+
+/** Opens the target's driver. */
+export async function openBench<T extends Opened>(target: {
+  readonly driver: Driver<T>;
+  readonly settings?: (dataDir: string) => Given | Promise<Given>;
+  readonly time?: "backend";
+}): Promise<Bench<T>> {
+  const dataDir = tempFolder();
+  const clock = target.time === "backend" ? systemClock : new FakeClock();
+  const reopen = async () =>
+    openDriver(target.driver, (await target.settings?.(dataDir)) ?? {}, openContext({ dataDir, clock }));
+  return { opened: await reopen(), reopen, ...timeOf(clock) };
+}
+
+function timeOf(clock: Clock): Pick<Bench<unknown>, "pass" | "until"> {
+  const stepMs = 20;
+  const step = () =>
+    clock instanceof FakeClock ? clock.advance(stepMs) : new Promise<void>((resolve) => setTimeout(resolve, stepMs));
+  const until = async (isMet: () => boolean | Promise<boolean>, withinMs = 5000) => {
+    const end = clock.now() + withinMs;
+    while (!(await isMet())) {
+      if (clock.now() >= end) throw new Error(`not met within ${withinMs} ms: ${isMet}`);
+      await turn();
+      await step();
+    }
+  };
+  const pass = (ms: number) => {
+    if (clock instanceof FakeClock) return clock.advance(ms);
+    const end = clock.now() + ms;
+    return until(() => clock.now() >= end, ms + stepMs);
+  };
+  return { pass, until };
+}
+
+/** Lets work on disks and sockets get on, which no fake clock moves. */
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+/** A name that no other test uses, for backends that outlive a test. */
+export const fresh = (name: string) => `${name}-${randomUUID()}`;
+
+export const bytes = (text: string) => Buffer.from(text);
+/** Plain bytes, to compare what drivers give in arrays of various classes. */
+export const toText = (data: Uint8Array | undefined) => (data === undefined ? undefined : Buffer.from(data).toString());

@@ -1,0 +1,36 @@
+import memoryConfiguration from "../../components/memory/configuration.ts";
+import memoryLock from "../../components/memory/lock.ts";
+import memoryPubsub from "../../components/memory/pubsub.ts";
+import memoryState from "../../components/memory/state.ts";
+import sqliteConfiguration from "../../components/sqlite/configuration.ts";
+import sqliteLock from "../../components/sqlite/lock.ts";
+import sqlitePubsub from "../../components/sqlite/pubsub.ts";
+import sqliteState from "../../components/sqlite/state.ts";
+import type { ConfigurationTarget } from "./configuration.suite.ts";
+import type { LockTarget } from "./lock.suite.ts";
+import type { PubsubTarget } from "./pubsub.suite.ts";
+import type { StateTarget } from "./state.suite.ts";
+
+// One record per kind, by component type; a suite runs once per entry.
+
+export const stateTargets: Readonly<Record<string, StateTarget>> = {
+  "state.in-memory": { driver: memoryState },
+  "state.sqlite": { driver: sqliteState },
+  "state.sqlite in memory": { driver: sqliteState, settings: () => ({ connectionString: ":memory:" }) },
+  "state.sqlite without WAL": { driver: sqliteState, settings: () => ({ disableWAL: true }) },
+};
+
+export const pubsubTargets: Readonly<Record<string, PubsubTarget>> = {
+  "pubsub.in-memory": { driver: memoryPubsub },
+  "pubsub.sqlite": { driver: sqlitePubsub },
+};
+
+export const lockTargets: Readonly<Record<string, LockTarget>> = {
+  "lock.in-memory": { driver: memoryLock },
+  "lock.sqlite": { driver: sqliteLock },
+};
+
+export const configurationTargets: Readonly<Record<string, ConfigurationTarget>> = {
+  "configuration.in-memory": { driver: memoryConfiguration },
+  "configuration.sqlite": { driver: sqliteConfiguration },
+};
