@@ -16,7 +16,7 @@ export function openH2cTarget(authority: string, onLost: () => void): HttpServer
     const opened = connect(`http://${authority}`, { settings: { enablePush: false, initialWindowSize: windowBytes } });
     opened.once("connect", () => opened.setLocalWindowSize(windowBytes * 4));
     // Every stream of the session hears of it too; that is where the failure is answered.
-    opened.on("error", () => opened.destroy());
+    opened.on("error", () => {});
     opened.once("close", () => {
       if (!closed) onLost();
     });
@@ -24,10 +24,10 @@ export function openH2cTarget(authority: string, onLost: () => void): HttpServer
     return opened;
   };
   return {
-    send: (exchange) => exchangeOverHttp2(session(), exchange),
+    send: (exchange) => exchangeOverHttp2((headers, options) => session().request(headers, options), exchange),
     close() {
       closed = true;
-      current?.destroy();
+      current?.destroy(new Error("the channel to the app is closed"));
     },
   };
 }

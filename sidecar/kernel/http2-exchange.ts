@@ -1,16 +1,19 @@
-import type { ClientHttp2Session, ClientHttp2Stream, OutgoingHttpHeaders } from "node:http2";
+import type { ClientHttp2Stream, ClientSessionRequestOptions, OutgoingHttpHeaders } from "node:http2";
 import type { Readable } from "node:stream";
 import { pourBody } from "./body.ts";
 import type { Answer, Exchange, HeaderMap } from "./exchange.ts";
 import { headersOfRaw } from "./headers.ts";
 import { Http2Body } from "./http2-body.ts";
 
+/** Opens a stream of whatever session is the right one now. */
+export type OpenStream = (headers: OutgoingHttpHeaders, options: ClientSessionRequestOptions) => ClientHttp2Stream;
+
 /**
  * Sends an exchange as one stream of an HTTP/2 session, its body with back-pressure both ways.
  * Rejects with the signal's reason, or with what the session says, when no answer came. Destroying the answer's body
  * cancels the stream.
  */
-export function exchangeOverHttp2(session: ClientHttp2Session, exchange: Exchange): Promise<Answer> {
+export function exchangeOverHttp2(open: OpenStream, exchange: Exchange): Promise<Answer> {
   const { verb, path, query, body, signal } = exchange;
   const headers: OutgoingHttpHeaders = {
     ...exchange.headers,
@@ -19,7 +22,7 @@ export function exchangeOverHttp2(session: ClientHttp2Session, exchange: Exchang
   };
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason);
-    const stream = session.request(headers, { endStream: body === undefined });
+    const stream = open(headers, { endStream: body === undefined });
     const abort = () => stream.destroy(signal.reason);
     signal.addEventListener("abort", abort, { once: true });
     // Stays for the stream's life: whoever holds the answer's body may listen too, but need not.
