@@ -6,16 +6,13 @@
 const doors = {
   "@bufbuild/protobuf": ["specs", "sidecar", "sdk", "components/pluggable"],
   "@grpc/grpc-js": ["sidecar/wire/grpc", "sidecar/app-channel", "sidecar/peers", "sdk", "components/pluggable"],
-  "@marcbachmann/cel-js": ["sidecar/blocks/pubsub"],
+  "@marcbachmann/cel-js": ["sidecar/blocks/pubsub", "sidecar/host"],
   "@opentelemetry/api": ["sidecar/kernel"],
   "@opentelemetry/exporter-trace-otlp-http": ["sidecar/kernel"],
   "@opentelemetry/sdk-trace-base": ["sidecar/kernel"],
-  ajv: ["sidecar/config"],
-  cloudevents: ["sidecar/blocks/pubsub"],
   commander: ["sidecar/cli"],
   croner: ["sidecar/blocks/jobs", "components/cron"],
   fastify: ["sidecar/wire/http", "sdk"],
-  jose: ["sidecar/wire"],
   "multicast-dns": ["components/mdns"],
   pino: ["sidecar/kernel"],
   "prom-client": ["sidecar/kernel"],
@@ -25,6 +22,6 @@ const doors = {
 };
 
 /** Libraries only scripts and tests import; they are not there in production. */
-const forTools = ["@dapr/dapr", "autocannon", "dependency-cruiser", "esbuild", "fast-check", "vitest"];
+const forTools = ["@dapr/dapr", "ajv", "autocannon", "dependency-cruiser", "esbuild", "fast-check", "vitest"];
 
 module.exports = { doors, forTools };
