@@ -10,6 +10,7 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { componentDocs } from "./generate/component-docs.ts";
 import { errorDocs } from "./generate/error-docs.ts";
+import { flagDocs } from "./generate/flag-docs.ts";
 import { protos } from "./generate/protos.ts";
 import { registry } from "./generate/registry.ts";
 import { schemas } from "./generate/schemas.ts";
@@ -17,7 +18,7 @@ import { staleFiles } from "./generate/stale.ts";
 import type { Step } from "./generate/step.ts";
 
 /** In order: a step may read what an earlier one wrote. */
-const steps: readonly Step[] = [protos, schemas, registry, componentDocs, errorDocs];
+const steps: readonly Step[] = [protos, schemas, registry, componentDocs, errorDocs, flagDocs];
 
 const root = resolve(import.meta.dirname, "..");
 
