@@ -1,4 +1,4 @@
-import { readFile, realpath, stat } from "node:fs/promises";
+import { mkdir, readFile, realpath, stat } from "node:fs/promises";
 import { resolve, sep } from "node:path";
 import { Type } from "typebox";
 import { causeText, fail } from "../../specs/errors.ts";
@@ -14,7 +14,9 @@ export default defineKeyStore({
   metadata: Type.Object({
     path: requiredText({ description: "Folder of the keys; a key is named like its file.", example: "./keys" }),
   }),
-  async open(settings) {
+  async open(settings, { dataDir }) {
+    // What lies in the sidecar's own folder is made on first use, like everything there.
+    if (isBelow(resolve(dataDir), resolve(settings.path))) await mkdir(settings.path, { recursive: true });
     const root = await openFolder(settings.path);
     const known = new Map<string, Promise<Jwk>>();
 
@@ -22,8 +24,7 @@ export default defineKeyStore({
       try {
         const file = await realpath(resolve(root, `./${name}`));
         // Links are followed, as mounted volumes are full of them, but not out of the folder.
-        if (!file.startsWith(root.endsWith(sep) ? root : root + sep))
-          throw new Error("it lies outside the component's path");
+        if (!isBelow(root, file)) throw new Error("it lies outside the component's path");
         return toJwk(name, await readFile(file));
       } catch (error) {
         const absent = error instanceof Error && "code" in error && error.code === "ENOENT";
@@ -59,4 +60,8 @@ async function openFolder(path: string): Promise<string> {
   } catch (error) {
     throw fail("openFailed", { why: `path ${path} cannot be used: ${causeText(error)}` }, { cause: error });
   }
+}
+
+function isBelow(folder: string, path: string): boolean {
+  return path.startsWith(folder.endsWith(sep) ? folder : folder + sep);
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import localStorage from "../../../../components/dapr.localstorage/crypto.ts";
 import { authority } from "../../../support/certificates.ts";
-import { openDriver } from "../../../support/open-driver.ts";
+import { openContext, openDriver } from "../../../support/open-driver.ts";
 import { tempFolder } from "../../../support/temp-folder.ts";
 
 const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
@@ -79,6 +79,14 @@ test("a key is read once, and a failure is not kept", async () => {
   writeFileSync(join(path, "a"), '{"kty":"oct","k":"AQ"}');
   expect(await store.key("a", {})).toEqual({ kty: "oct", k: "AQ" });
   rmSync(join(path, "a"));
+  expect(await store.key("a", {})).toEqual({ kty: "oct", k: "AQ" });
+});
+
+test("a folder inside the sidecar's data folder is made", async () => {
+  const dataDir = join(tempFolder(), "data");
+  const path = join(dataDir, "keys");
+  const store = await openDriver(localStorage, { path }, openContext({ dataDir }));
+  writeFileSync(join(path, "a"), '{"kty":"oct","k":"AQ"}');
   expect(await store.key("a", {})).toEqual({ kty: "oct", k: "AQ" });
 });
 
