@@ -8,6 +8,7 @@ import { flag, secret } from "../contract/settings.ts";
 
 export default defineKeyStore({
   type: "crypto.in-memory",
+  aliases: ["crypto.memory"],
   status: "beta",
   summary: "Keys in the memory of the sidecar, given as a key set or made on demand; for development and tests.",
   metadata: Type.Object({

@@ -34,8 +34,8 @@ export function resourceSchemas(): Record<string, Json> {
     allOf: Object.entries(schemas).map(([name, schema]) => ({
       if: {
         properties: {
-          kind: { enum: schema.properties.kind.enum },
-          apiVersion: { enum: schema.properties.apiVersion.enum },
+          kind: { enum: wordsOf(schema.properties.kind) },
+          apiVersion: { enum: wordsOf(schema.properties.apiVersion) },
         },
         required: ["apiVersion", "kind"],
       },
@@ -67,3 +67,6 @@ function optionalWhereDefaulted(node: unknown): unknown {
   }
   return copy;
 }
+
+/** The words of a choice; TypeBox's type of an unsafe schema does not show its keywords. */
+const wordsOf = (schema: object): unknown => ("enum" in schema ? schema.enum : undefined);
