@@ -1,6 +1,7 @@
 import { create, type DescMessage, fromJson, type JsonObject, type MessageInitShape, toJson } from "@bufbuild/protobuf";
 import { fail } from "../../../specs/errors.ts";
 import { decodeText, isRecord } from "../../kernel/json.ts";
+import { wellKnown } from "../../kernel/well-known.ts";
 import type { AnyHttpShape, AnyMethod, HttpInput, HttpOutput } from "../../kernel/method.ts";
 
 /** The message of a call: by the shape's own codec, else from body, path and query by protojson. */
@@ -27,7 +28,7 @@ export function encodeOutput(
   if (shape.output) return shape.output(output as never, http);
   if (shape.status === 204) return { status: 204 };
   const schema = method.rpcs[0].output;
-  const json = toJson(schema, create(schema, output as MessageInitShape<DescMessage>)) as JsonObject;
+  const json = toJson(schema, create(schema, output as MessageInitShape<DescMessage>), { registry: wellKnown }) as JsonObject;
   if (shape.status === undefined && Object.keys(json).length === 0) return { status: 204 };
   return { status: shape.status ?? 200, body: JSON.stringify(json) };
 }
@@ -46,7 +47,7 @@ function defaultInput(schema: DescMessage, http: HttpInput): unknown {
     json["metadata"] = { ...(isRecord(json["metadata"]) ? json["metadata"] : {}), ...metadata } as JsonObject;
   }
   try {
-    return fromJson(schema, json, { ignoreUnknownFields: true });
+    return fromJson(schema, json, { ignoreUnknownFields: true, registry: wellKnown });
   } catch (error) {
     const why = (error as Error).message.replace(/^cannot decode message \S+ from JSON: /, "");
     throw fail("malformedRequest", { why }, { cause: error });
