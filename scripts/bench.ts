@@ -1,6 +1,6 @@
+import { writeFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { basename, resolve } from "node:path";
-import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { pinSelf } from "./bench/processes.ts";
 import { type Line, scenarios } from "./bench/scenarios.ts";
@@ -55,12 +55,22 @@ async function main(): Promise<void> {
       }
     }
   }
-  const table = ["| | Sidecar | Measured | Compared with | Ratio |", "|---|---|--:|---|--:|", ...rows.map(([name, what, ...rest]) => `| ${what} | ${name} | ${rest.join(" | ")} |`)].join("\n");
+  const table = [
+    "| | Sidecar | Measured | Compared with | Ratio |",
+    "|---|---|--:|---|--:|",
+    ...rows.map(([name, what, ...rest]) => `| ${what} | ${name} | ${rest.join(" | ")} |`),
+  ].join("\n");
   console.log(`\n${table}`);
   if (values.write) writePage(where, table);
 }
 
-const toRow = (name: string, { what, value, limit = "", ratio = "" }: Line): string[] => [name, what, value, limit, ratio];
+const toRow = (name: string, { what, value, limit = "", ratio = "" }: Line): string[] => [
+  name,
+  what,
+  value,
+  limit,
+  ratio,
+];
 
 function writePage(where: string, table: string): void {
   writeFileSync(

@@ -53,7 +53,12 @@ export interface SidecarOptions {
 export interface Sidecar {
   readonly config: Config;
   /** As bound; undefined where it listens on a Unix socket or not at all. */
-  readonly ports: { readonly http: number | undefined; readonly grpc: number | undefined; readonly internal: number; readonly metrics: number | undefined };
+  readonly ports: {
+    readonly http: number | undefined;
+    readonly grpc: number | undefined;
+    readonly internal: number;
+    readonly metrics: number | undefined;
+  };
   readonly log: ScopedLog;
   /** Stops intake, drains, closes. Idempotent. */
   stop(): Promise<void>;
@@ -89,7 +94,13 @@ async function assemble(site: Site, closeAll: () => Promise<void>): Promise<Side
   const { config, options, log, closing, started } = site;
   for (const problem of config.problems) log.warn(formatProblem(problem));
   const base = await openBase(site);
-  const app = openApp({ config: config.app, appId: config.appId, maxBodyBytes: config.limits.maxBodyBytes, log: log.scope("dapr.runtime.app"), clock: site.clock });
+  const app = openApp({
+    config: config.app,
+    appId: config.appId,
+    maxBodyBytes: config.limits.maxBodyBytes,
+    log: log.scope("dapr.runtime.app"),
+    clock: site.clock,
+  });
   if (app) closing.add("app channel", app);
   const readiness = new Readiness(app?.health);
   closing.run("app watch", () => readiness.close());
@@ -108,10 +119,26 @@ async function assemble(site: Site, closeAll: () => Promise<void>): Promise<Side
   readiness.outbound = true;
   // Intake is opened last and therefore closed first.
   closing.add("outbox", blocks.outbox);
-  const inputs = app && closing.add("input bindings", openInputBindings({ components: base.host, policies: base.policies, app: app.app, health: app.health, log: log.scope("dapr.runtime.bindings") }));
+  const inputs =
+    app &&
+    closing.add(
+      "input bindings",
+      openInputBindings({
+        components: base.host,
+        policies: base.policies,
+        app: app.app,
+        health: app.health,
+        log: log.scope("dapr.runtime.bindings"),
+      }),
+    );
   closing.add("subscriptions", blocks.pubsub);
   await blocks.pubsub.start();
-  const ports = { http: wires.http.port, grpc: wires.grpc.port, internal: wires.internal.port, metrics: wires.metrics?.port };
+  const ports = {
+    http: wires.http.port,
+    grpc: wires.grpc.port,
+    internal: wires.internal.port,
+    metrics: wires.metrics?.port,
+  };
   log.info(`dapr initialized. Status: Running. Init Elapsed ${Math.round(performance.now() - started)}ms`, ports);
   const stop = async () => {
     const { blockMs } = config.shutdown;
@@ -138,14 +165,34 @@ async function assemble(site: Site, closeAll: () => Promise<void>): Promise<Side
 async function openBase({ config, options, log, closing, clock }: Site) {
   const { appId, namespace, dataDir, strict } = config;
   const { env } = options;
-  const metrics = config.listen.metrics.enabled ? new Metrics({ app_id: appId }, config.configuration.metrics.latencyBucketsMs) : undefined;
-  const policies = openPolicies({ resources: config.resiliency, namespace, clock, ...(metrics ? { metrics } : {}), log: log.scope("dapr.runtime.resiliency") });
+  const metrics = config.listen.metrics.enabled
+    ? new Metrics({ app_id: appId }, config.configuration.metrics.latencyBucketsMs)
+    : undefined;
+  const policies = openPolicies({
+    resources: config.resiliency,
+    namespace,
+    clock,
+    ...(metrics ? { metrics } : {}),
+    log: log.scope("dapr.runtime.resiliency"),
+  });
   const resolver = closing.add("name resolution", await openResolver({ config, registry, env, clock, log }));
   const resources = config.embedded ? withEmbedded(config.components, dataDir) : config.components;
   const resolvePairs = pairResolverOf(config, env);
   const host = closing.add(
     "components",
-    new Host({ registry, resources, resolvePairs, policies, metrics, appId, namespace, dataDir, strict, clock, log: log.scope("dapr.runtime.processor") }),
+    new Host({
+      registry,
+      resources,
+      resolvePairs,
+      policies,
+      metrics,
+      appId,
+      namespace,
+      dataDir,
+      strict,
+      clock,
+      log: log.scope("dapr.runtime.processor"),
+    }),
   );
   // Components first: nothing is served before what serves it is open.
   await host.start();
@@ -161,7 +208,16 @@ async function openBlocks(site: Site, base: Base, app: OpenedApp | undefined) {
   const peers = closing.add("peers", openPeers({ resolver, clock, log: log.scope("dapr.runtime.peers") }));
   const invoke = closing.add(
     "invocation",
-    await openInvoke({ config, app: app?.app, peers, policies, host, clock, log: log.scope("dapr.runtime.invoke"), resolvePairs }),
+    await openInvoke({
+      config,
+      app: app?.app,
+      peers,
+      policies,
+      host,
+      clock,
+      log: log.scope("dapr.runtime.invoke"),
+      resolvePairs,
+    }),
   );
   const pubsub = openPubsubBlock({
     components: host,
@@ -174,7 +230,15 @@ async function openBlocks(site: Site, base: Base, app: OpenedApp | undefined) {
   });
   const stores = new Stores(host, { appId, namespace: options.env["NAMESPACE"] ?? "" });
   const storeOf = (component: Parameters<Stores["of"]>[0]) => stores.of(component);
-  const outbox = openOutbox({ components: host, pubsub, storeOf, appId, namespace, clock, log: log.scope("dapr.runtime.outbox") });
+  const outbox = openOutbox({
+    components: host,
+    pubsub,
+    storeOf,
+    appId,
+    namespace,
+    clock,
+    log: log.scope("dapr.runtime.outbox"),
+  });
   const configuration = closing.add("configuration", openConfigurationBlock({ components: host, app: app?.app, log }));
   const methods: readonly AnyMethod[] = [
     ...stateMethods(stores, outbox),
@@ -193,11 +257,21 @@ async function openBlocks(site: Site, base: Base, app: OpenedApp | undefined) {
 type Blocks = Awaited<ReturnType<typeof openBlocks>>;
 
 /** The servers: gRPC, HTTP, the public HTTP port, the peers' port and the metrics. */
-async function openWires({ config, log, closing }: Site, { metrics }: Base, { invoke, methods, routes }: Blocks, facts: Facts) {
+async function openWires(
+  { config, log, closing }: Site,
+  { metrics }: Base,
+  { invoke, methods, routes }: Blocks,
+  facts: Facts,
+) {
   const { appId, listen, limits } = config;
   const access = apiAccess(config.configuration.api);
   const { enabled, omitHealthChecks } = config.log.apiLogging;
-  const pipeline = new Pipeline({ apiToken: config.apiToken, metrics, apiLog: enabled ? log.scope("dapr.runtime.http") : undefined, omitHealthChecks });
+  const pipeline = new Pipeline({
+    apiToken: config.apiToken,
+    metrics,
+    apiLog: enabled ? log.scope("dapr.runtime.http") : undefined,
+    omitHealthChecks,
+  });
   const common = { appId, proxy: invoke, pipeline, access, maxBodyBytes: limits.maxBodyBytes, log };
   const all = [...methods, ...metadataMethods(facts)];
   const ready = () => facts.notReady() === undefined;
@@ -214,12 +288,28 @@ async function openWires({ config, log, closing }: Site, { metrics }: Base, { in
   const http = closing.add("HTTP server", await openHttpServer(httpParts, httpPlaces(config)));
   if (listen.publicPort !== undefined) {
     const open = new Pipeline({ apiToken: undefined, metrics, apiLog: undefined, omitHealthChecks: true });
-    const parts = { ...httpParts, methods: [metadataReader(facts)], routes: healthRoutes(facts), proxy: undefined, pipeline: open, allowedOrigins: [] };
-    closing.add("public HTTP server", await openHttpServer(parts, [{ host: listen.publicAddress || undefined, port: listen.publicPort }]));
+    const parts = {
+      ...httpParts,
+      methods: [metadataReader(facts)],
+      routes: healthRoutes(facts),
+      proxy: undefined,
+      pipeline: open,
+      allowedOrigins: [],
+    };
+    closing.add(
+      "public HTTP server",
+      await openHttpServer(parts, [{ host: listen.publicAddress || undefined, port: listen.publicPort }]),
+    );
   }
   const internal = closing.add(
     "peer server",
-    await openPeerServer({ address: listen.internalListenAddress, port: listen.internalGrpcPort, receive: invoke, maxBodyBytes: limits.maxBodyBytes, log }),
+    await openPeerServer({
+      address: listen.internalListenAddress,
+      port: listen.internalGrpcPort,
+      receive: invoke,
+      maxBodyBytes: limits.maxBodyBytes,
+      log,
+    }),
   );
   const { address, port } = listen.metrics;
   const metricsServer = metrics && closing.add("metrics server", await openMetricsServer(metrics, address, port));

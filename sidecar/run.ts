@@ -19,7 +19,8 @@ export async function runSidecar(argv: readonly string[], { env, version, help }
   const { values } = parseFlags(argv, env);
   if (values.help) return print(help);
   if (values.version) return print(version);
-  if (values["build-info"]) return print(`Version: ${version}\nNode: ${process.version}\nPlatform: ${process.platform}/${process.arch}`);
+  if (values["build-info"])
+    return print(`Version: ${version}\nNode: ${process.version}\nPlatform: ${process.platform}/${process.arch}`);
   if (values.wait) return waitForSidecar(values["dapr-http-port"]);
   const end = Promise.withResolvers<"stop" | "reload">();
   let request = end;
@@ -69,7 +70,8 @@ async function stopInTime(sidecar: Sidecar): Promise<boolean> {
   });
   const stopped = await Promise.race([sidecar.stop().then(() => true), late]);
   cancel();
-  if (!stopped) sidecar.log.error(`shutdown took longer than ${gracefulMs} ms (--dapr-graceful-shutdown-seconds); ending at once`);
+  if (!stopped)
+    sidecar.log.error(`shutdown took longer than ${gracefulMs} ms (--dapr-graceful-shutdown-seconds); ending at once`);
   return stopped;
 }
 

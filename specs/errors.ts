@@ -54,9 +54,21 @@ type Why = { why: string };
 export const reasons = {
   // ---- any method
   badRequest: { code: "invalid_argument", tag: "ERR_BAD_REQUEST", text: (p: Why) => p.why },
-  bodyUnreadable: { code: "invalid_argument", tag: "ERR_BODY_READ", text: (p: Why) => `the request body cannot be read: ${p.why}` },
-  malformedRequest: { code: "invalid_argument", tag: "ERR_MALFORMED_REQUEST", text: (p: Why) => `the request is malformed: ${p.why}` },
-  unimplemented: { code: "unimplemented", tag: "ERR_API_UNIMPLEMENTED", text: (p: { what: string }) => `${p.what} is not offered here` },
+  bodyUnreadable: {
+    code: "invalid_argument",
+    tag: "ERR_BODY_READ",
+    text: (p: Why) => `the request body cannot be read: ${p.why}`,
+  },
+  malformedRequest: {
+    code: "invalid_argument",
+    tag: "ERR_MALFORMED_REQUEST",
+    text: (p: Why) => `the request is malformed: ${p.why}`,
+  },
+  unimplemented: {
+    code: "unimplemented",
+    tag: "ERR_API_UNIMPLEMENTED",
+    text: (p: { what: string }) => `${p.what} is not offered here`,
+  },
   internal: { code: "internal", tag: "ERROR", text: (p: Why) => p.why },
   tokenInvalid: { code: "unauthenticated", info: "Unauthorized", text: (_: object) => "invalid api token" },
   apiDenied: {
@@ -64,7 +76,11 @@ export const reasons = {
     info: "Unimplemented",
     text: (p: { method: string }) => `the API ${p.method} is switched off by the Configuration resource (spec.api)`,
   },
-  canceled: { code: "canceled", tag: "ERR_CANCELED", text: (p: { what: string }) => `${p.what} was cancelled by the caller` },
+  canceled: {
+    code: "canceled",
+    tag: "ERR_CANCELED",
+    text: (p: { what: string }) => `${p.what} was cancelled by the caller`,
+  },
   deadlineExceeded: {
     code: "deadline_exceeded",
     tag: "ERR_DEADLINE_EXCEEDED",
@@ -73,12 +89,17 @@ export const reasons = {
   circuitOpen: {
     code: "unavailable",
     tag: "ERR_CIRCUIT_OPEN",
-    text: (p: { target: string }) => `the circuit breaker of ${p.target} is open; calls are refused until it has recovered`,
+    text: (p: { target: string }) =>
+      `the circuit breaker of ${p.target} is open; calls are refused until it has recovered`,
   },
   shuttingDown: { code: "unavailable", tag: "ERR_SHUTTING_DOWN", text: (_: object) => "the sidecar is shutting down" },
 
   // ---- health, metadata
-  healthNotReady: { code: "internal", tag: "ERR_HEALTH_NOT_READY", text: (p: Why) => `the sidecar is not ready: ${p.why}` },
+  healthNotReady: {
+    code: "internal",
+    tag: "ERR_HEALTH_NOT_READY",
+    text: (p: Why) => `the sidecar is not ready: ${p.why}`,
+  },
   outboundNotReady: {
     code: "internal",
     tag: "ERR_OUTBOUND_HEALTH_NOT_READY",
@@ -109,14 +130,16 @@ export const reasons = {
     code: "invalid_argument",
     tag: "ERR_STATE_STORE_NOT_FOUND",
     info: "DAPR_STATE_NOT_FOUND",
-    text: (p: Named & { known?: string }) => `state store ${p.name} is not found${p.known ? `; configured: ${p.known}` : ""}`,
+    text: (p: Named & { known?: string }) =>
+      `state store ${p.name} is not found${p.known ? `; configured: ${p.known}` : ""}`,
   },
   stateKeyIllegal: {
     code: "invalid_argument",
     tag: "ERR_MALFORMED_REQUEST",
     info: "DAPR_STATE_ILLEGAL_KEY",
     resource: "state",
-    text: (p: Named & { key: string }) => `key ${JSON.stringify(p.key)} must not contain '||', which separates the key from its prefix`,
+    text: (p: Named & { key: string }) =>
+      `key ${JSON.stringify(p.key)} must not contain '||', which separates the key from its prefix`,
   },
   stateKeyEmpty: {
     code: "invalid_argument",
@@ -144,35 +167,40 @@ export const reasons = {
     tag: "ERR_STATE_SAVE",
     info: "DAPR_STATE_ETAG_MISMATCH",
     resource: "state",
-    text: (p: Named & { key: string }) => `failed saving state in state store ${p.name}: the etag of ${p.key} does not match the stored one`,
+    text: (p: Named & { key: string }) =>
+      `failed saving state in state store ${p.name}: the etag of ${p.key} does not match the stored one`,
   },
   stateSaveEtagInvalid: {
     code: "invalid_argument",
     tag: "ERR_STATE_SAVE",
     info: "DAPR_STATE_INVALID_ETAG",
     resource: "state",
-    text: (p: Named & { key: string }) => `failed saving state in state store ${p.name}: the etag of ${p.key} has not the form of this store`,
+    text: (p: Named & { key: string }) =>
+      `failed saving state in state store ${p.name}: the etag of ${p.key} has not the form of this store`,
   },
   stateDelete: {
     code: "internal",
     tag: "ERR_STATE_DELETE",
     info: "ERR_STATE_DELETE",
     resource: "state",
-    text: (p: Caused & { key: string }) => `failed deleting state with key ${p.key} from state store ${p.name}: ${p.cause}`,
+    text: (p: Caused & { key: string }) =>
+      `failed deleting state with key ${p.key} from state store ${p.name}: ${p.cause}`,
   },
   stateDeleteEtagMismatch: {
     code: "aborted",
     tag: "ERR_STATE_DELETE",
     info: "DAPR_STATE_ETAG_MISMATCH",
     resource: "state",
-    text: (p: Named & { key: string }) => `failed deleting state with key ${p.key} from state store ${p.name}: the etag does not match the stored one`,
+    text: (p: Named & { key: string }) =>
+      `failed deleting state with key ${p.key} from state store ${p.name}: the etag does not match the stored one`,
   },
   stateDeleteEtagInvalid: {
     code: "invalid_argument",
     tag: "ERR_STATE_DELETE",
     info: "DAPR_STATE_INVALID_ETAG",
     resource: "state",
-    text: (p: Named & { key: string }) => `failed deleting state with key ${p.key} from state store ${p.name}: the etag has not the form of this store`,
+    text: (p: Named & { key: string }) =>
+      `failed deleting state with key ${p.key} from state store ${p.name}: the etag has not the form of this store`,
   },
   stateBulkDelete: {
     code: "internal",
@@ -252,14 +280,26 @@ export const reasons = {
   },
 
   // ---- what a driver says; the block above puts the words of its method around it
-  etagMismatch: { code: "aborted", tag: "ERR_ETAG_MISMATCH", text: (p: { key: string }) => `the etag of ${p.key} does not match the stored one` },
-  etagInvalid: { code: "invalid_argument", tag: "ERR_ETAG_INVALID", text: (p: { key: string }) => `the etag of ${p.key} has not the form of this store` },
+  etagMismatch: {
+    code: "aborted",
+    tag: "ERR_ETAG_MISMATCH",
+    text: (p: { key: string }) => `the etag of ${p.key} does not match the stored one`,
+  },
+  etagInvalid: {
+    code: "invalid_argument",
+    tag: "ERR_ETAG_INVALID",
+    text: (p: { key: string }) => `the etag of ${p.key} has not the form of this store`,
+  },
   requestMetadataInvalid: {
     code: "invalid_argument",
     tag: "ERR_MALFORMED_REQUEST",
     text: (p: { key: string; why: string }) => `metadata ${p.key}: ${p.why}`,
   },
-  secretNotFound: { code: "not_found", tag: "ERR_SECRET_NOT_FOUND", text: (p: Named) => `secret ${p.name} is not found` },
+  secretNotFound: {
+    code: "not_found",
+    tag: "ERR_SECRET_NOT_FOUND",
+    text: (p: Named) => `secret ${p.name} is not found`,
+  },
   backendUnavailable: {
     code: "unavailable",
     tag: "ERR_BACKEND_UNAVAILABLE",
@@ -287,7 +327,8 @@ export const reasons = {
     http: 404,
     tag: "ERR_PUBSUB_NOT_FOUND",
     info: "DAPR_PUBSUB_NOT_FOUND",
-    text: (p: Named & { known?: string }) => `pubsub ${p.name} is not found${p.known ? `; configured: ${p.known}` : ""}`,
+    text: (p: Named & { known?: string }) =>
+      `pubsub ${p.name} is not found${p.known ? `; configured: ${p.known}` : ""}`,
   },
   topicEmpty: {
     code: "invalid_argument",
@@ -338,7 +379,8 @@ export const reasons = {
     tag: "ERR_PUBSUB_FORBIDDEN",
     info: "DAPR_PUBSUB_FORBIDDEN",
     resource: "pubsub",
-    text: (p: Named & { topic: string; appId: string }) => `topic ${p.topic} is not allowed for app id ${p.appId} by the scopes of pubsub ${p.name}`,
+    text: (p: Named & { topic: string; appId: string }) =>
+      `topic ${p.topic} is not allowed for app id ${p.appId} by the scopes of pubsub ${p.name}`,
   },
   pubsubPublish: {
     code: "internal",
@@ -363,7 +405,11 @@ export const reasons = {
     text: (p: { path: string }) =>
       `no API answers ${p.path}, and no app is named: use /v1.0/invoke/<app-id>/method/<path> or the header dapr-app-id`,
   },
-  invokeBadTarget: { code: "invalid_argument", tag: "ERR_DIRECT_INVOKE", text: (p: { id: string; why: string }) => `failed to invoke, id: ${p.id}, err: ${p.why}` },
+  invokeBadTarget: {
+    code: "invalid_argument",
+    tag: "ERR_DIRECT_INVOKE",
+    text: (p: { id: string; why: string }) => `failed to invoke, id: ${p.id}, err: ${p.why}`,
+  },
   invokeFailed: {
     code: "internal",
     tag: "ERR_DIRECT_INVOKE",
@@ -379,16 +425,26 @@ export const reasons = {
     code: "unavailable",
     http: 500,
     tag: "ERR_DIRECT_INVOKE",
-    text: (p: { id: string; address: string; cause: string }) => `failed to invoke, id: ${p.id}, err: its sidecar at ${p.address} does not answer: ${p.cause}`,
+    text: (p: { id: string; address: string; cause: string }) =>
+      `failed to invoke, id: ${p.id}, err: its sidecar at ${p.address} does not answer: ${p.cause}`,
   },
   invokeDenied: {
     code: "permission_denied",
     tag: "ERR_DIRECT_INVOKE",
     text: (p: { id: string; operation: string }) => `access control denies app ${p.id} the operation ${p.operation}`,
   },
-  appChannelMissing: { code: "internal", tag: "ERR_APP_CHANNEL_NIL", text: (_: object) => "app channel is not initialized: no --app-port is given" },
+  appChannelMissing: {
+    code: "internal",
+    tag: "ERR_APP_CHANNEL_NIL",
+    text: (_: object) => "app channel is not initialized: no --app-port is given",
+  },
   appUnhealthy: { code: "internal", tag: "ERR_DIRECT_INVOKE", text: (_: object) => "app is not in a healthy state" },
-  appUnreachable: { code: "unavailable", http: 500, tag: "ERR_DIRECT_INVOKE", text: (p: { cause: string }) => `the app does not answer: ${p.cause}` },
+  appUnreachable: {
+    code: "unavailable",
+    http: 500,
+    tag: "ERR_DIRECT_INVOKE",
+    text: (p: { cause: string }) => `the app does not answer: ${p.cause}`,
+  },
   proxyNoTarget: {
     code: "unimplemented",
     tag: "ERR_DIRECT_INVOKE",
@@ -415,7 +471,8 @@ export const reasons = {
     code: "invalid_argument",
     http: 401,
     tag: "ERR_SECRET_STORE_NOT_FOUND",
-    text: (p: Named & { known?: string }) => `failed finding secret store with key ${p.name}${p.known ? `; configured: ${p.known}` : ""}`,
+    text: (p: Named & { known?: string }) =>
+      `failed finding secret store with key ${p.name}${p.known ? `; configured: ${p.known}` : ""}`,
   },
   secretDenied: {
     code: "permission_denied",
@@ -425,7 +482,8 @@ export const reasons = {
   secretGet: {
     code: "internal",
     tag: "ERR_SECRET_GET",
-    text: (p: Caused & { key: string }) => `failed getting secret with key ${p.key} from secret store ${p.name}: ${p.cause}`,
+    text: (p: Caused & { key: string }) =>
+      `failed getting secret with key ${p.key} from secret store ${p.name}: ${p.cause}`,
   },
 
   // ---- configuration
@@ -440,7 +498,8 @@ export const reasons = {
     code: "invalid_argument",
     tag: "ERR_CONFIGURATION_STORE_NOT_FOUND",
     info: "DAPR_CONFIGURATION_NOT_FOUND",
-    text: (p: Named & { known?: string }) => `configuration store ${p.name} not found${p.known ? `; configured: ${p.known}` : ""}`,
+    text: (p: Named & { known?: string }) =>
+      `configuration store ${p.name} not found${p.known ? `; configured: ${p.known}` : ""}`,
   },
   configurationGet: {
     code: "internal",
@@ -452,41 +511,90 @@ export const reasons = {
     code: "internal",
     tag: "ERR_CONFIGURATION_SUBSCRIBE",
     info: "DAPR_CONFIGURATION_SUBSCRIBE",
-    text: (p: Caused & { keys: string }) => `failed to subscribe ${p.keys} of configuration store ${p.name}: ${p.cause}`,
+    text: (p: Caused & { keys: string }) =>
+      `failed to subscribe ${p.keys} of configuration store ${p.name}: ${p.cause}`,
   },
 
   // ---- lock
-  lockNotConfigured: { code: "failed_precondition", http: 500, tag: "ERR_LOCK_STORE_NOT_CONFIGURED", text: (_: object) => "no lock store is configured" },
+  lockNotConfigured: {
+    code: "failed_precondition",
+    http: 500,
+    tag: "ERR_LOCK_STORE_NOT_CONFIGURED",
+    text: (_: object) => "no lock store is configured",
+  },
   lockStoreNotFound: {
     code: "invalid_argument",
     tag: "ERR_LOCK_STORE_NOT_FOUND",
-    text: (p: Named & { known?: string }) => `lock store ${p.name} not found${p.known ? `; configured: ${p.known}` : ""}`,
+    text: (p: Named & { known?: string }) =>
+      `lock store ${p.name} not found${p.known ? `; configured: ${p.known}` : ""}`,
   },
-  lockRequest: { code: "invalid_argument", tag: "ERR_MALFORMED_REQUEST", text: (p: Named & { why: string }) => `${p.why} in lock store ${p.name}` },
-  lockTry: { code: "internal", tag: "ERR_TRY_LOCK", text: (p: Caused) => `failed to try acquiring lock in ${p.name}: ${p.cause}` },
-  lockUnlock: { code: "internal", tag: "ERR_UNLOCK", text: (p: Caused) => `failed to release lock in ${p.name}: ${p.cause}` },
-  lockRenew: { code: "internal", tag: "ERR_RENEW_LOCK", text: (p: Caused) => `failed to renew lock in ${p.name}: ${p.cause}` },
+  lockRequest: {
+    code: "invalid_argument",
+    tag: "ERR_MALFORMED_REQUEST",
+    text: (p: Named & { why: string }) => `${p.why} in lock store ${p.name}`,
+  },
+  lockTry: {
+    code: "internal",
+    tag: "ERR_TRY_LOCK",
+    text: (p: Caused) => `failed to try acquiring lock in ${p.name}: ${p.cause}`,
+  },
+  lockUnlock: {
+    code: "internal",
+    tag: "ERR_UNLOCK",
+    text: (p: Caused) => `failed to release lock in ${p.name}: ${p.cause}`,
+  },
+  lockRenew: {
+    code: "internal",
+    tag: "ERR_RENEW_LOCK",
+    text: (p: Caused) => `failed to renew lock in ${p.name}: ${p.cause}`,
+  },
 
   // ---- crypto
-  cryptoNotConfigured: { code: "internal", tag: "ERR_CRYPTO_PROVIDERS_NOT_CONFIGURED", text: (_: object) => "no crypto provider is configured" },
+  cryptoNotConfigured: {
+    code: "internal",
+    tag: "ERR_CRYPTO_PROVIDERS_NOT_CONFIGURED",
+    text: (_: object) => "no crypto provider is configured",
+  },
   cryptoNotFound: {
     code: "invalid_argument",
     tag: "ERR_CRYPTO_PROVIDER_NOT_FOUND",
-    text: (p: Named & { known?: string }) => `crypto provider ${p.name} not found${p.known ? `; configured: ${p.known}` : ""}`,
+    text: (p: Named & { known?: string }) =>
+      `crypto provider ${p.name} not found${p.known ? `; configured: ${p.known}` : ""}`,
   },
   cryptoRequest: { code: "invalid_argument", tag: "ERR_BAD_REQUEST", text: (p: Why) => p.why },
-  cryptoFailed: { code: "internal", tag: "ERR_CRYPTO", text: (p: { cause: string }) => `failed to perform operation: ${p.cause}` },
-  cryptoKey: { code: "internal", tag: "ERR_CRYPTO_KEY", text: (p: { key: string; cause: string }) => `failed to retrieve key ${p.key}: ${p.cause}` },
+  cryptoFailed: {
+    code: "internal",
+    tag: "ERR_CRYPTO",
+    text: (p: { cause: string }) => `failed to perform operation: ${p.cause}`,
+  },
+  cryptoKey: {
+    code: "internal",
+    tag: "ERR_CRYPTO_KEY",
+    text: (p: { key: string; cause: string }) => `failed to retrieve key ${p.key}: ${p.cause}`,
+  },
 
   // ---- conversation
   conversationNotFound: {
     code: "invalid_argument",
     tag: "ERR_CONVERSATION_NOT_FOUND",
-    text: (p: Named & { known?: string }) => `conversation component ${p.name} not found${p.known ? `; configured: ${p.known}` : ""}`,
+    text: (p: Named & { known?: string }) =>
+      `conversation component ${p.name} not found${p.known ? `; configured: ${p.known}` : ""}`,
   },
-  conversationNoInputs: { code: "invalid_argument", tag: "ERR_CONVERSATION_MISSING_INPUTS", text: (p: Named) => `failed conversing with component ${p.name}: missing inputs in request` },
-  conversationParameters: { code: "invalid_argument", tag: "ERR_CONVERSATION_INVALID_PARMS", text: (p: Named & { why: string }) => `failed conversing with component ${p.name}: ${p.why}` },
-  conversationFailed: { code: "internal", tag: "ERR_CONVERSATION_INVOKE", text: (p: Caused) => `failed conversing with component ${p.name}: ${p.cause}` },
+  conversationNoInputs: {
+    code: "invalid_argument",
+    tag: "ERR_CONVERSATION_MISSING_INPUTS",
+    text: (p: Named) => `failed conversing with component ${p.name}: missing inputs in request`,
+  },
+  conversationParameters: {
+    code: "invalid_argument",
+    tag: "ERR_CONVERSATION_INVALID_PARMS",
+    text: (p: Named & { why: string }) => `failed conversing with component ${p.name}: ${p.why}`,
+  },
+  conversationFailed: {
+    code: "internal",
+    tag: "ERR_CONVERSATION_INVOKE",
+    text: (p: Caused) => `failed conversing with component ${p.name}: ${p.cause}`,
+  },
 
   // ---- actors, workflows and jobs of a sidecar on which they are not configured
   actorRuntimeMissing: {
@@ -499,10 +607,26 @@ export const reasons = {
     tag: "ERR_WORKFLOW_COMPONENT_NOT_FOUND",
     text: (_: object) => "the workflow engine is not configured on this sidecar",
   },
-  jobNameInBody: { code: "invalid_argument", info: "DAPR_SCHEDULER_JOB_NAME", text: (_: object) => "the job name is taken from the path and must not be in the body" },
-  jobNameEmpty: { code: "invalid_argument", info: "DAPR_SCHEDULER_JOB_NAME_EMPTY", text: (_: object) => "the job name must not be empty" },
-  jobEmpty: { code: "invalid_argument", info: "DAPR_SCHEDULER_EMPTY", text: (_: object) => "the request carries no job" },
-  jobScheduleEmpty: { code: "invalid_argument", info: "DAPR_SCHEDULER_SCHEDULE_EMPTY", text: (_: object) => "a job needs schedule or dueTime" },
+  jobNameInBody: {
+    code: "invalid_argument",
+    info: "DAPR_SCHEDULER_JOB_NAME",
+    text: (_: object) => "the job name is taken from the path and must not be in the body",
+  },
+  jobNameEmpty: {
+    code: "invalid_argument",
+    info: "DAPR_SCHEDULER_JOB_NAME_EMPTY",
+    text: (_: object) => "the job name must not be empty",
+  },
+  jobEmpty: {
+    code: "invalid_argument",
+    info: "DAPR_SCHEDULER_EMPTY",
+    text: (_: object) => "the request carries no job",
+  },
+  jobScheduleEmpty: {
+    code: "invalid_argument",
+    info: "DAPR_SCHEDULER_SCHEDULE_EMPTY",
+    text: (_: object) => "a job needs schedule or dueTime",
+  },
   jobsNotConfigured: {
     code: "failed_precondition",
     http: 500,

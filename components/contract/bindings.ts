@@ -39,7 +39,9 @@ export type Binding = Opened & Partial<BindingCapabilities["input"]> & Partial<B
 
 /** Metadata keys of every binding that the sidecar itself reads. */
 export const bindingRuntimeSettings = Type.Object({
-  direction: Type.Optional(text({ description: "`input`, `output` or both, separated by a comma; default: asked from the app." })),
+  direction: Type.Optional(
+    text({ description: "`input`, `output` or both, separated by a comma; default: asked from the app." }),
+  ),
   route: Type.Optional(text({ description: "Path of the app for input events; default: the component's name." })),
 });
 

@@ -21,7 +21,10 @@ export interface ConfigurationStore extends Opened {
     call: Call,
   ): Promise<Subscription>;
   /** Writes items, for tools and tests of stores that we own; absent where the backend is written by other means. */
-  put?(items: Readonly<Record<string, { readonly value: string; readonly version?: string }>>, call: Call): Promise<void>;
+  put?(
+    items: Readonly<Record<string, { readonly value: string; readonly version?: string }>>,
+    call: Call,
+  ): Promise<void>;
   /** Deletes items, under the same condition. */
   remove?(keys: readonly string[], call: Call): Promise<void>;
 }

@@ -20,7 +20,11 @@ export interface ChatMessage {
 
 export interface ConverseRequest {
   readonly messages: readonly ChatMessage[];
-  readonly tools: readonly { readonly name: string; readonly description?: string | undefined; readonly parameters?: unknown }[];
+  readonly tools: readonly {
+    readonly name: string;
+    readonly description?: string | undefined;
+    readonly parameters?: unknown;
+  }[];
   readonly toolChoice?: string | undefined;
   readonly temperature?: number | undefined;
   readonly contextId?: string | undefined;

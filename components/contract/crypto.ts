@@ -20,6 +20,8 @@ export interface CryptoDriver<M extends TObject = TObject> extends Definition<M>
 }
 
 /** Defines a crypto driver. */
-export function defineKeyStore<M extends TObject>(driver: Definition<M> & { readonly open: Open<M, KeyStore> }): CryptoDriver<M> {
+export function defineKeyStore<M extends TObject>(
+  driver: Definition<M> & { readonly open: Open<M, KeyStore> },
+): CryptoDriver<M> {
   return { kind: "crypto", capabilities: [], ...driver };
 }

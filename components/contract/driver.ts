@@ -77,4 +77,3 @@ export interface Subscription {
   /** Takes no more work and settles when what was in flight is settled. Idempotent. */
   close(): Promise<void>;
 }
-

@@ -26,6 +26,8 @@ export interface ResolverDriver<M extends TObject = TObject> extends Definition<
 }
 
 /** Defines a name resolution driver. */
-export function defineResolver<M extends TObject>(driver: Definition<M> & { readonly open: Open<M, Resolver> }): ResolverDriver<M> {
+export function defineResolver<M extends TObject>(
+  driver: Definition<M> & { readonly open: Open<M, Resolver> },
+): ResolverDriver<M> {
   return { kind: "nameresolution", capabilities: [], ...driver };
 }

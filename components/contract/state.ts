@@ -104,7 +104,9 @@ export interface StateCapabilities {
     readonly maxOperations?: number;
   };
   /** Several reads in one round trip; the answer has the order of the keys. */
-  bulkGet: { getMany(keys: readonly string[], options: GetOptions, call: Call): Promise<readonly (StateEntry | undefined)[]> };
+  bulkGet: {
+    getMany(keys: readonly string[], options: GetOptions, call: Call): Promise<readonly (StateEntry | undefined)[]>;
+  };
   /** The query API over JSON values. */
   query: { query(request: QueryRequest, call: Call): Promise<QueryPage> };
 }
@@ -114,12 +116,21 @@ export type StateCapability = keyof StateCapabilities;
 export const stateRuntimeSettings = Type.Object({
   actorStateStore: flag({ default: false, description: "Keeps actors, workflows and jobs in this store." }),
   keyPrefix: text({ default: "appid", description: "appid, name, namespace, none, or a text put before every key." }),
-  primaryEncryptionKey: Type.Optional(secret({ description: "AES key in hex (16, 24 or 32 bytes); values are encrypted before they leave the sidecar." })),
-  secondaryEncryptionKey: Type.Optional(secret({ description: "Former key in hex, for reading while keys are rotated." })),
+  primaryEncryptionKey: Type.Optional(
+    secret({ description: "AES key in hex (16, 24 or 32 bytes); values are encrypted before they leave the sidecar." }),
+  ),
+  secondaryEncryptionKey: Type.Optional(
+    secret({ description: "Former key in hex, for reading while keys are rotated." }),
+  ),
   outboxPublishPubsub: Type.Optional(text({ description: "Pubsub to which the outbox publishes." })),
   outboxPublishTopic: Type.Optional(text({ description: "Topic to which the outbox publishes." })),
-  outboxPubsub: Type.Optional(text({ description: "Pubsub of the outbox's internal topic; default: outboxPublishPubsub." })),
-  outboxDiscardWhenMissingState: flag({ default: false, description: "Drops an outbox message whose transaction never committed." }),
+  outboxPubsub: Type.Optional(
+    text({ description: "Pubsub of the outbox's internal topic; default: outboxPublishPubsub." }),
+  ),
+  outboxDiscardWhenMissingState: flag({
+    default: false,
+    description: "Drops an outbox message whose transaction never committed.",
+  }),
 });
 
 export interface StateDriver<M extends TObject = TObject> extends Definition<M> {

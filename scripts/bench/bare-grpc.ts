@@ -1,5 +1,5 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { type sendUnaryData, Server, ServerCredentials, type ServerUnaryCall } from "@grpc/grpc-js";
+import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData } from "@grpc/grpc-js";
 import { GetStateRequestSchema, GetStateResponseSchema } from "../../specs/gen/dapr/proto/runtime/v1/state_pb.js";
 
 /** The limit for the gRPC wire: the same answer from grpc-js alone. `bare-grpc.ts <port>` */
@@ -7,7 +7,8 @@ const data = Buffer.from('"value"');
 const server = new Server();
 server.register(
   "/dapr.proto.runtime.v1.Dapr/GetState",
-  (_call: ServerUnaryCall<unknown, unknown>, callback: sendUnaryData<unknown>) => callback(null, create(GetStateResponseSchema, { data, etag: "1" })),
+  (_call: ServerUnaryCall<unknown, unknown>, callback: sendUnaryData<unknown>) =>
+    callback(null, create(GetStateResponseSchema, { data, etag: "1" })),
   (message: unknown) => Buffer.from(toBinary(GetStateResponseSchema, message as never)),
   (bytes: Buffer) => fromBinary(GetStateRequestSchema, bytes),
   "unary",

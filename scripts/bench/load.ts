@@ -18,7 +18,8 @@ export async function saturate(url: string, server: Running): Promise<Rate> {
   await autocannon({ url, connections, duration: warmUpSeconds });
   const before = server.cpuMs();
   const result = await autocannon({ url, connections, duration: measureSeconds });
-  if (result.non2xx > 0 || result.errors > 0) throw new Error(`${url}: ${result.non2xx} refused, ${result.errors} failed`);
+  if (result.non2xx > 0 || result.errors > 0)
+    throw new Error(`${url}: ${result.non2xx} refused, ${result.errors} failed`);
   const total = result.requests.total;
   return { perSecond: total / result.duration, cpuUs: ((server.cpuMs() - before) * 1000) / total };
 }
@@ -61,7 +62,13 @@ export async function paced(url: string, body: Buffer, perSecond: number, second
   return { p50: at(0.5), p99: at(0.99) };
 }
 
-async function pacedRound(agent: Agent, url: string, body: Buffer, perSecond: number, seconds: number): Promise<number[]> {
+async function pacedRound(
+  agent: Agent,
+  url: string,
+  body: Buffer,
+  perSecond: number,
+  seconds: number,
+): Promise<number[]> {
   const times: number[] = [];
   const open: Promise<void>[] = [];
   const started = performance.now();
@@ -77,11 +84,15 @@ async function pacedRound(agent: Agent, url: string, body: Buffer, perSecond: nu
 function post(agent: Agent, url: string, body: Buffer): Promise<number> {
   const started = performance.now();
   return new Promise((resolve, reject) => {
-    const outgoing = request(url, { method: "POST", agent, headers: { "content-type": "application/octet-stream", "content-length": body.length } }, (response) => {
-      if (response.statusCode !== 200) reject(new Error(`${url} answered ${response.statusCode}`));
-      response.resume();
-      response.once("end", () => resolve(performance.now() - started));
-    });
+    const outgoing = request(
+      url,
+      { method: "POST", agent, headers: { "content-type": "application/octet-stream", "content-length": body.length } },
+      (response) => {
+        if (response.statusCode !== 200) reject(new Error(`${url} answered ${response.statusCode}`));
+        response.resume();
+        response.once("end", () => resolve(performance.now() - started));
+      },
+    );
     outgoing.once("error", reject);
     outgoing.end(body);
   });

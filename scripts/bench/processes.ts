@@ -20,7 +20,10 @@ export interface Running {
 }
 
 /** Starts a program; `measured` ones run on their own core. */
-export function start(command: readonly string[], options: { readonly measured: boolean; readonly env?: NodeJS.ProcessEnv; readonly cwd?: string }): Running {
+export function start(
+  command: readonly string[],
+  options: { readonly measured: boolean; readonly env?: NodeJS.ProcessEnv; readonly cwd?: string },
+): Running {
   const core = options.measured ? measuredCore : loadCore;
   const [program, ...args] = canPin ? ["taskset", "-c", core, ...command] : command;
   const child = spawn(program as string, args, {

@@ -57,8 +57,18 @@ function stateOverHttp(store: string, label: string): Scenario {
         await fetch(base, { method: "POST", body: '[{"key":"key","value":"value"}]' });
         const own = await saturate(`${base}/key`, sidecar);
         return [
-          { what: `state get over HTTP, ${label}`, value: rate(own.perSecond), limit: `bare fastify ${rate(bare.perSecond)}`, ratio: (own.perSecond / bare.perSecond).toFixed(2) },
-          { what: "… processor time per request", value: us(own.cpuUs), limit: `bare fastify ${us(bare.cpuUs)}`, ratio: (bare.cpuUs / own.cpuUs).toFixed(2) },
+          {
+            what: `state get over HTTP, ${label}`,
+            value: rate(own.perSecond),
+            limit: `bare fastify ${rate(bare.perSecond)}`,
+            ratio: (own.perSecond / bare.perSecond).toFixed(2),
+          },
+          {
+            what: "… processor time per request",
+            value: us(own.cpuUs),
+            limit: `bare fastify ${us(bare.cpuUs)}`,
+            ratio: (bare.cpuUs / own.cpuUs).toFixed(2),
+          },
         ];
       });
     },
@@ -78,9 +88,13 @@ const getState = (client: Client, request: Buffer) => () =>
 
 async function grpcRate(port: number, server: Running) {
   const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
-  const request = Buffer.from(toBinary(GetStateRequestSchema, create(GetStateRequestSchema, { storeName: "memory-state", key: "key" })));
+  const request = Buffer.from(
+    toBinary(GetStateRequestSchema, create(GetStateRequestSchema, { storeName: "memory-state", key: "key" })),
+  );
   try {
-    await new Promise<void>((resolve, reject) => client.waitForReady(Date.now() + 10_000, (error) => (error ? reject(error) : resolve())));
+    await new Promise<void>((resolve, reject) =>
+      client.waitForReady(Date.now() + 10_000, (error) => (error ? reject(error) : resolve())),
+    );
     return await saturateCalls(getState(client, request), server);
   } finally {
     client.close();
@@ -95,11 +109,24 @@ const stateOverGrpc: Scenario = {
     const bare = await withRunning(Promise.resolve([bareServer]), () => grpcRate(port, bareServer));
     const sidecar = await startSidecar(executable, { appId: "bench", ours: executable.name === "mecha" });
     return withRunning(Promise.resolve([sidecar]), async () => {
-      await fetch(`http://127.0.0.1:${sidecar.httpPort}/v1.0/state/memory-state`, { method: "POST", body: '[{"key":"key","value":"value"}]' });
+      await fetch(`http://127.0.0.1:${sidecar.httpPort}/v1.0/state/memory-state`, {
+        method: "POST",
+        body: '[{"key":"key","value":"value"}]',
+      });
       const own = await grpcRate(sidecar.grpcPort, sidecar);
       return [
-        { what: "state get over gRPC, memory", value: rate(own.perSecond), limit: `bare grpc-js ${rate(bare.perSecond)}`, ratio: (own.perSecond / bare.perSecond).toFixed(2) },
-        { what: "… processor time per call", value: us(own.cpuUs), limit: `bare grpc-js ${us(bare.cpuUs)}`, ratio: (bare.cpuUs / own.cpuUs).toFixed(2) },
+        {
+          what: "state get over gRPC, memory",
+          value: rate(own.perSecond),
+          limit: `bare grpc-js ${rate(bare.perSecond)}`,
+          ratio: (own.perSecond / bare.perSecond).toFixed(2),
+        },
+        {
+          what: "… processor time per call",
+          value: us(own.cpuUs),
+          limit: `bare grpc-js ${us(bare.cpuUs)}`,
+          ratio: (bare.cpuUs / own.cpuUs).toFixed(2),
+        },
       ];
     });
   },
@@ -125,7 +152,11 @@ const invocation: Scenario = {
       const through = await paced(`http://127.0.0.1:${caller.httpPort}/v1.0/invoke/callee/method/echo`, body, 500, 8);
       const ms = (value: number) => `${value.toFixed(2)} ms`;
       return [
-        { what: "invocation of 1 KB at 500/s, added p50", value: ms(through.p50 - direct.p50), limit: `direct ${ms(direct.p50)}` },
+        {
+          what: "invocation of 1 KB at 500/s, added p50",
+          value: ms(through.p50 - direct.p50),
+          limit: `direct ${ms(direct.p50)}`,
+        },
         { what: "… added p99", value: ms(through.p99 - direct.p99), limit: `direct ${ms(direct.p99)}` },
       ];
     });
@@ -162,7 +193,11 @@ const bigBody: Scenario = {
       const seconds = (performance.now() - started) / 1000;
       const grown = Math.max((most[0] ?? 0) - before[0], (most[1] ?? 0) - before[1]);
       return [
-        { what: "1 GB body through two sidecars, growth of memory", value: `${grown.toFixed(0)} MB`, limit: Number(received) === total ? "whole body arrived" : `only ${received} bytes arrived` },
+        {
+          what: "1 GB body through two sidecars, growth of memory",
+          value: `${grown.toFixed(0)} MB`,
+          limit: Number(received) === total ? "whole body arrived" : `only ${received} bytes arrived`,
+        },
         { what: "… throughput", value: `${(1024 / seconds).toFixed(0)} MB/s` },
       ];
     });
@@ -175,18 +210,33 @@ function delivery(pubsub: string, label: string, oursOnly: boolean): Scenario {
     oursOnly,
     async run(executable) {
       const { app, port } = await echoApp();
-      const sidecar = await startSidecar(executable, { appId: "bench", appPort: port, ours: executable.name === "mecha" });
+      const sidecar = await startSidecar(executable, {
+        appId: "bench",
+        appPort: port,
+        ours: executable.name === "mecha",
+      });
       return withRunning(Promise.resolve([sidecar, app]), async () => {
         const url = `http://127.0.0.1:${sidecar.httpPort}/v1.0/publish/${pubsub}/events`;
         const delivered = async () => Number(await (await fetch(`http://127.0.0.1:${port}/events`)).text());
-        const publish = () => fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body: '{"orderId":1,"item":"chair"}' }).then((r) => r.arrayBuffer());
+        const publish = () =>
+          fetch(url, {
+            method: "POST",
+            headers: { "content-type": "application/json" },
+            body: '{"orderId":1,"item":"chair"}',
+          }).then((r) => r.arrayBuffer());
         while ((await delivered()) === 0) await publish();
         const before = await delivered();
         const started = performance.now();
         const published = await saturateCalls(publish, sidecar);
         const seconds = (performance.now() - started) / 1000;
         const after = await delivered();
-        return [{ what: `publish → delivered, ${label}`, value: rate((after - before) / seconds), limit: `published ${rate(published.perSecond)}` }];
+        return [
+          {
+            what: `publish → delivered, ${label}`,
+            value: rate((after - before) / seconds),
+            limit: `published ${rate(published.perSecond)}`,
+          },
+        ];
       });
     },
   };
@@ -198,18 +248,29 @@ function bulkDelivery(pubsub: string, label: string, oursOnly: boolean): Scenari
     oursOnly,
     async run(executable) {
       const { app, port } = await echoApp();
-      const sidecar = await startSidecar(executable, { appId: "bench", appPort: port, ours: executable.name === "mecha" });
+      const sidecar = await startSidecar(executable, {
+        appId: "bench",
+        appPort: port,
+        ours: executable.name === "mecha",
+      });
       return withRunning(Promise.resolve([sidecar, app]), async () => {
         const url = `http://127.0.0.1:${sidecar.httpPort}/v1.0/publish/bulk/${pubsub}/events`;
         const delivered = async () => Number(await (await fetch(`http://127.0.0.1:${port}/events`)).text());
-        const entries = Array.from({ length: 100 }, (_, i) => ({ entryId: String(i), event: { orderId: i, item: "chair" }, contentType: "application/json" }));
+        const entries = Array.from({ length: 100 }, (_, i) => ({
+          entryId: String(i),
+          event: { orderId: i, item: "chair" },
+          contentType: "application/json",
+        }));
         const body = JSON.stringify(entries);
         const batches = 200;
         while ((await delivered()) === 0) await fetch(url, { method: "POST", body });
         await settle(delivered);
         const before = await delivered();
         const started = performance.now();
-        for (let i = 0; i < batches; i += 4) await Promise.all(Array.from({ length: 4 }, () => fetch(url, { method: "POST", body }).then((r) => r.arrayBuffer())));
+        for (let i = 0; i < batches; i += 4)
+          await Promise.all(
+            Array.from({ length: 4 }, () => fetch(url, { method: "POST", body }).then((r) => r.arrayBuffer())),
+          );
         const wanted = before + batches * entries.length;
         while ((await delivered()) < wanted) await new Promise((resolve) => setTimeout(resolve, 5));
         const seconds = (performance.now() - started) / 1000;

@@ -1,4 +1,4 @@
-import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePorts, type Running, start, untilUp } from "./processes.ts";
@@ -27,7 +27,11 @@ metadata:
 spec:
   type: ${type}
   version: v1
-  metadata:${Object.entries(settings).map(([key, value]) => `\n  - name: ${key}\n    value: "${value}"`).join("") || " []"}
+  metadata:${
+    Object.entries(settings)
+      .map(([key, value]) => `\n  - name: ${key}\n    value: "${value}"`)
+      .join("") || " []"
+  }
 `;
 
 /** Resources that any sidecar knows, and those that only ours has. */
@@ -47,7 +51,13 @@ function resources(ours: boolean): string {
 /** Starts one sidecar and waits for its outbound APIs. */
 export async function startSidecar(
   executable: Executable,
-  options: { readonly appId: string; readonly appPort?: number; readonly measured?: boolean; readonly ours?: boolean; readonly bare?: boolean },
+  options: {
+    readonly appId: string;
+    readonly appPort?: number;
+    readonly measured?: boolean;
+    readonly ours?: boolean;
+    readonly bare?: boolean;
+  },
 ): Promise<RunningSidecar> {
   const [httpPort, grpcPort, metricsPort] = (await freePorts(3)) as [number, number, number];
   const cwd = resources(options.ours ?? true);

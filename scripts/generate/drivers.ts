@@ -45,6 +45,8 @@ export async function findDrivers(root: string): Promise<readonly Found[]> {
 function checkPath(path: string, expected: string, version: string | undefined, driver: AnyDriver | undefined): void {
   if (!driver?.type) throw new Error(`${path}: the default export is not a driver; export default define…({...})`);
   const names = [driver.type, ...(driver.aliases ?? [])];
-  if (!names.includes(expected)) throw new Error(`${path}: defines ${driver.type}, but its path says ${expected}; rename the file or add an alias`);
-  if ((driver.version ?? "v1") !== (version ?? "v1")) throw new Error(`${path}: defines version ${driver.version ?? "v1"}, but its name says ${version ?? "v1"}`);
+  if (!names.includes(expected))
+    throw new Error(`${path}: defines ${driver.type}, but its path says ${expected}; rename the file or add an alias`);
+  if ((driver.version ?? "v1") !== (version ?? "v1"))
+    throw new Error(`${path}: defines version ${driver.version ?? "v1"}, but its name says ${version ?? "v1"}`);
 }

@@ -2,7 +2,11 @@ import { join } from "node:path";
 import type { ComponentResource } from "../kernel/config-types.ts";
 
 /** Components of the embedded default: what every block works on when nothing else is declared for it. */
-const defaults: readonly (readonly [name: string, type: string, settings?: (dataDir: string) => Readonly<Record<string, string>>])[] = [
+const defaults: readonly (readonly [
+  name: string,
+  type: string,
+  settings?: (dataDir: string) => Readonly<Record<string, string>>,
+])[] = [
   ["statestore", "state.sqlite"],
   ["pubsub", "pubsub.sqlite"],
   ["lockstore", "lock.sqlite"],
@@ -22,17 +26,19 @@ export function withEmbedded(declared: readonly ComponentResource[], dataDir: st
   const names = new Set(declared.map(({ name }) => name));
   const added = defaults
     .filter(([name, type]) => !taken.has(kindOf(type)) && !names.has(name))
-    .map(([name, type, settings]): ComponentResource => ({
-      kind: "Component",
-      name,
-      type,
-      version: "v1",
-      scopes: [],
-      source,
-      metadata: Object.entries(settings?.(dataDir) ?? {}).map(([key, value]) => ({ name: key, value, line: 1 })),
-      initTimeoutMs,
-      ignoreErrors: false,
-      neededSecrets: [],
-    }));
+    .map(
+      ([name, type, settings]): ComponentResource => ({
+        kind: "Component",
+        name,
+        type,
+        version: "v1",
+        scopes: [],
+        source,
+        metadata: Object.entries(settings?.(dataDir) ?? {}).map(([key, value]) => ({ name: key, value, line: 1 })),
+        initTimeoutMs,
+        ignoreErrors: false,
+        neededSecrets: [],
+      }),
+    );
   return [...declared, ...added];
 }

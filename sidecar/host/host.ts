@@ -66,7 +66,14 @@ export class Host implements Components {
   async start(): Promise<void> {
     this.#refuseTwoActorStores();
     for (const resource of this.#parts.resources) {
-      this.#entries.push({ resource, state: "pending", why: undefined, component: undefined, tried: Promise.resolve(), capabilities: [] });
+      this.#entries.push({
+        resource,
+        state: "pending",
+        why: undefined,
+        component: undefined,
+        tried: Promise.resolve(),
+        capabilities: [],
+      });
     }
     for (const entry of this.#entries) entry.tried = this.#firstTry(entry, [entry.resource.name]);
     await Promise.all(this.#entries.map((entry) => entry.tried));
@@ -121,7 +128,10 @@ export class Host implements Components {
       try {
         await component.opened.close();
       } catch (error) {
-        this.#parts.log.error("a component did not close cleanly", { component: component.name, error: causeText(error) });
+        this.#parts.log.error("a component did not close cleanly", {
+          component: component.name,
+          error: causeText(error),
+        });
       }
       if (entry) entry.state = "closed";
     }
@@ -140,7 +150,11 @@ export class Host implements Components {
     entry.state = "failed";
     entry.why = causeText(error);
     const { name, type } = entry.resource;
-    this.#parts.log.error("a component could not be opened", { component: name, component_type: type, error: entry.why });
+    this.#parts.log.error("a component could not be opened", {
+      component: name,
+      component_type: type,
+      error: entry.why,
+    });
     this.#parts.metrics?.count("runtime_component_init_fail_total", "Components that could not be opened.", {
       component: type,
       reason: "init",
@@ -166,15 +180,29 @@ export class Host implements Components {
     const driver = await this.#loadDriver(resource);
     entry.capabilities = driver.capabilities;
     const { settings, runtime } = await this.#settingsOf(resource, driver, path);
-    const opened = await withDeadline(clock, `opening ${resource.name}`, resource.initTimeoutMs, this.#closing.signal, async (signal) => {
-      const { appId, namespace, dataDir } = this.#parts;
-      // Read by this driver's own schema a few lines above.
-      const open = driver.open as (settings: unknown, context: object) => Promise<OpenedByKind[Kind]>;
-      const result = await open(settings, { name: resource.name, appId, namespace, dataDir, clock, signal, log: log.scope(resource.type) });
-      // Too late: nobody waits for it any more.
-      if (signal.aborted) await result.close();
-      return result;
-    });
+    const opened = await withDeadline(
+      clock,
+      `opening ${resource.name}`,
+      resource.initTimeoutMs,
+      this.#closing.signal,
+      async (signal) => {
+        const { appId, namespace, dataDir } = this.#parts;
+        // Read by this driver's own schema a few lines above.
+        const open = driver.open as (settings: unknown, context: object) => Promise<OpenedByKind[Kind]>;
+        const result = await open(settings, {
+          name: resource.name,
+          appId,
+          namespace,
+          dataDir,
+          clock,
+          signal,
+          log: log.scope(resource.type),
+        });
+        // Too late: nobody waits for it any more.
+        if (signal.aborted) await result.close();
+        return result;
+      },
+    );
     this.#add(entry, driver, opened, runtime);
     log.info("component loaded", { component: resource.name, component_type: `${resource.type}/${resource.version}` });
   }
@@ -196,14 +224,20 @@ export class Host implements Components {
     const load = registry[version === "v1" ? wanted : `${wanted}/${version}`];
     if (load) return (await load()).default as AnyDriver;
     const at = `${source.file}:${source.line}: component ${name}: spec.type ${type}/${version}`;
-    if (registry[wanted]) throw fail("openFailed", { why: `${at}: there is no such version; leave spec.version out or write v1` });
+    if (registry[wanted])
+      throw fail("openFailed", { why: `${at}: there is no such version; leave spec.version out or write v1` });
     const hint = didYouMean(wanted, Object.keys(registry));
-    throw fail("openFailed", { why: `${at}: there is no such driver${hint ? `; ${hint}` : ""}; \`mecha components\` lists them` });
+    throw fail("openFailed", {
+      why: `${at}: there is no such driver${hint ? `; ${hint}` : ""}; \`mecha components\` lists them`,
+    });
   }
 
   async #settingsOf(resource: ComponentResource, driver: AnyDriver, path: readonly string[]) {
     const { resolvePairs, strict, log } = this.#parts;
-    const owner = { name: resource.name, ...(resource.secretStore === undefined ? {} : { secretStore: resource.secretStore }) };
+    const owner = {
+      name: resource.name,
+      ...(resource.secretStore === undefined ? {} : { secretStore: resource.secretStore }),
+    };
     const pairs = await resolvePairs(owner, resource.metadata, (reference) => this.#readSecret(reference, path));
     const read = readSettings(driver.metadata, runtimeSettings[driver.kind], pairs);
     const at = `${resource.source.file}:${resource.source.line}: component ${resource.name}`;
@@ -215,17 +249,24 @@ export class Host implements Components {
 
   /** Waits for the secret store when it is still being opened. `path` is the chain of components that wait for one another. */
   async #readSecret({ store, name, key }: SecretReference, path: readonly string[]): Promise<string> {
-    const entry = this.#entries.find(({ resource }) => resource.name === store && kindOf(resource.type) === "secretstores");
+    const entry = this.#entries.find(
+      ({ resource }) => resource.name === store && kindOf(resource.type) === "secretstores",
+    );
     if (!entry) {
       const known = this.names("secretstores").join(", ") || "none";
-      throw fail("openFailed", { why: `secretKeyRef ${name}: secret store ${store} is not declared (auth.secretStore); declared: ${known}` });
+      throw fail("openFailed", {
+        why: `secretKeyRef ${name}: secret store ${store} is not declared (auth.secretStore); declared: ${known}`,
+      });
     }
-    if (path.includes(store)) throw fail("openFailed", { why: `secretKeyRef ${name}: ${[...path, store].join(" needs ")}, which is a circle` });
+    if (path.includes(store))
+      throw fail("openFailed", { why: `secretKeyRef ${name}: ${[...path, store].join(" needs ")}, which is a circle` });
     await entry.tried;
     const values = await this.find("secretstores", store)?.opened.get(name, {}, { signal: this.#closing.signal });
     const value = values?.[key];
     if (value === undefined) {
-      throw fail("openFailed", { why: `secretKeyRef ${name}: secret store ${store} holds no key ${key}; it holds ${Object.keys(values ?? {}).join(", ") || "nothing"}` });
+      throw fail("openFailed", {
+        why: `secretKeyRef ${name}: secret store ${store} holds no key ${key}; it holds ${Object.keys(values ?? {}).join(", ") || "nothing"}`,
+      });
     }
     return value;
   }
@@ -261,13 +302,21 @@ export class Host implements Components {
     const opened = entry.component?.opened;
     if (!opened?.ping) return;
     try {
-      await withDeadline(this.#parts.clock, `ping of ${entry.resource.name}`, pingIntervalMs / 3, this.#closing.signal, (signal) =>
-        (opened.ping as NonNullable<typeof opened.ping>)({ signal }),
+      await withDeadline(
+        this.#parts.clock,
+        `ping of ${entry.resource.name}`,
+        pingIntervalMs / 3,
+        this.#closing.signal,
+        (signal) => (opened.ping as NonNullable<typeof opened.ping>)({ signal }),
       );
       if (entry.state === "degraded") Object.assign(entry, { state: "ready", why: undefined });
     } catch (error) {
       if (this.#closing.signal.aborted) return;
-      if (entry.state === "ready") this.#parts.log.warn("a component does not answer", { component: entry.resource.name, error: causeText(error) });
+      if (entry.state === "ready")
+        this.#parts.log.warn("a component does not answer", {
+          component: entry.resource.name,
+          error: causeText(error),
+        });
       Object.assign(entry, { state: "degraded", why: causeText(error) });
     }
   }

@@ -33,13 +33,19 @@ const nobody: Resolver = {
 export async function openResolver(parts: ResolverParts): Promise<Resolver> {
   const { config, registry, clock, log } = parts;
   const declared = config.configuration.nameResolution;
-  const name = declared?.component ?? (config.mode === "kubernetes" && registry["nameresolution.kubernetes"] ? "kubernetes" : "sqlite");
+  const name =
+    declared?.component ??
+    (config.mode === "kubernetes" && registry["nameresolution.kubernetes"] ? "kubernetes" : "sqlite");
   try {
     const load = registry[`nameresolution.${name.toLowerCase()}`];
     if (!load) {
-      const names = Object.keys(registry).filter((one) => one.startsWith("nameresolution.")).map((one) => one.slice("nameresolution.".length));
+      const names = Object.keys(registry)
+        .filter((one) => one.startsWith("nameresolution."))
+        .map((one) => one.slice("nameresolution.".length));
       const hint = didYouMean(name, names);
-      throw fail("openFailed", { why: `spec.nameResolution.component ${name}: there is no such driver; ${hint ?? `use ${names.join(", ")}`}` });
+      throw fail("openFailed", {
+        why: `spec.nameResolution.component ${name}: there is no such driver; ${hint ?? `use ${names.join(", ")}`}`,
+      });
     }
     const driver = (await load()).default as ResolverDriver;
     const pairs = declared ? pairsOf(declared.configuration) : defaultPairs(parts);
@@ -57,7 +63,10 @@ export async function openResolver(parts: ResolverParts): Promise<Resolver> {
       log: log.scope(`nameresolution.${name}`),
     });
   } catch (error) {
-    log.error("name resolution could not be opened; other apps cannot be invoked", { component: name, error: causeText(error) });
+    log.error("name resolution could not be opened; other apps cannot be invoked", {
+      component: name,
+      error: causeText(error),
+    });
     return nobody;
   }
 }
@@ -65,7 +74,8 @@ export async function openResolver(parts: ResolverParts): Promise<Resolver> {
 /** A Configuration resource writes settings as a map, or as `{name, value}` pairs. */
 function pairsOf(configuration: unknown): { name: string; value: string }[] {
   const text = (value: unknown) => (typeof value === "string" ? value : JSON.stringify(value));
-  if (Array.isArray(configuration)) return configuration.map(({ name, value }: { name: string; value: unknown }) => ({ name, value: text(value) }));
+  if (Array.isArray(configuration))
+    return configuration.map(({ name, value }: { name: string; value: unknown }) => ({ name, value: text(value) }));
   if (typeof configuration !== "object" || configuration === null) return [];
   return Object.entries(configuration).map(([name, value]) => ({ name, value: text(value) }));
 }

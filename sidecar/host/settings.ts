@@ -47,7 +47,10 @@ export function readSettings(driver: TObject, kind: TObject | undefined, pairs: 
     const field = byName.get(name.toLowerCase());
     if (field) given.set(field, value);
     else {
-      const hint = didYouMean(name, fields.map((one) => one.key));
+      const hint = didYouMean(
+        name,
+        fields.map((one) => one.key),
+      );
       unknown.push(`metadata ${name}: unknown key${hint ? `; ${hint}` : ""}`);
     }
   }
@@ -60,7 +63,10 @@ export function readSettings(driver: TObject, kind: TObject | undefined, pairs: 
       continue;
     }
     const read = coerce(field.property, text);
-    if ("why" in read) problems.push(`metadata ${field.key}: ${field.property.sensitive ? "the value" : JSON.stringify(text)} ${read.why}`);
+    if ("why" in read)
+      problems.push(
+        `metadata ${field.key}: ${field.property.sensitive ? "the value" : JSON.stringify(text)} ${read.why}`,
+      );
     else result[field.part][field.key] = read.value;
   }
   return { ...result, problems, unknown };
@@ -94,7 +100,12 @@ function coerce(property: Property, text: string): Read {
     case "number":
       return inRange(property, text.trim() === "" ? Number.NaN : Number(text), true, "is not a whole number");
     case "duration":
-      return inRange(property, findDurationMs(text, property.unit ?? "s") ?? Number.NaN, false, `is not a duration; ${durationHint(text)}`);
+      return inRange(
+        property,
+        findDurationMs(text, property.unit ?? "s") ?? Number.NaN,
+        false,
+        `is not a duration; ${durationHint(text)}`,
+      );
     case "bytes":
       return inRange(property, findBytes(text) ?? Number.NaN, false, `is not a size; ${bytesHint(text)}`);
     case "choice": {
@@ -103,7 +114,12 @@ function coerce(property: Property, text: string): Read {
       return word === undefined ? { why: `is not one of ${words.join(", ")}` } : { value: word };
     }
     case "list":
-      return { value: text.split(",").map((one) => one.trim()).filter((one) => one !== "") };
+      return {
+        value: text
+          .split(",")
+          .map((one) => one.trim())
+          .filter((one) => one !== ""),
+      };
     default:
       return text.length < (property.minLength ?? 0) ? { why: "must not be empty" } : { value: text };
   }

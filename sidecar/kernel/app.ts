@@ -26,7 +26,9 @@ export type Verdict = "success" | "retry" | "drop";
 export interface BulkEntry {
   readonly entryId: string;
   /** A CloudEvent as JSON text, or a raw payload. */
-  readonly event: { readonly json: Uint8Array; readonly envelope: Readonly<Record<string, unknown>> } | { readonly raw: Uint8Array };
+  readonly event:
+    | { readonly json: Uint8Array; readonly envelope: Readonly<Record<string, unknown>> }
+    | { readonly raw: Uint8Array };
   readonly contentType: string;
   readonly metadata: Readonly<Record<string, string>>;
 }

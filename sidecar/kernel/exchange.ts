@@ -80,7 +80,7 @@ export interface Incoming {
 }
 
 /** What both wires hand on when no method of ours fits: service invocation. */
-export interface Proxy {
+export interface InvokeProxy {
   http(incoming: Incoming): Promise<Answer>;
   grpc(call: RawCall): RawAnswer;
 }

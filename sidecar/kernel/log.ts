@@ -28,7 +28,12 @@ function logfmt(out: NodeJS.WritableStream): DestinationStream {
 }
 
 /** Opens the log: JSON lines, or logfmt for people. */
-export function openLog(config: LogConfig, appId: string, version: string, out: NodeJS.WritableStream = process.stdout): ScopedLog {
+export function openLog(
+  config: LogConfig,
+  appId: string,
+  version: string,
+  out: NodeJS.WritableStream = process.stdout,
+): ScopedLog {
   const root = pino(
     {
       level: config.level,

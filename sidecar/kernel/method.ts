@@ -56,7 +56,9 @@ export interface HttpShape<D extends DescMethod> {
   readonly status?: number;
   /** The body is not read before the method runs. */
   readonly streams?: true;
-  readonly input?: (http: HttpInput) => D["methodKind"] extends "unary" | "server_streaming" ? InitOf<D> : AsyncIterable<InitOf<D>>;
+  readonly input?: (
+    http: HttpInput,
+  ) => D["methodKind"] extends "unary" | "server_streaming" ? InitOf<D> : AsyncIterable<InitOf<D>>;
   readonly output?: (output: MethodOutput<D>, http: HttpInput) => HttpOutput | Promise<HttpOutput>;
   /** Answers a failure in the method's own form; undefined: the common form. */
   readonly failure?: (error: unknown, http: HttpInput) => HttpOutput | undefined;

@@ -39,6 +39,14 @@ export class Metrics {
     });
   }
 
+  /** A gauge that is set, with all its labels. */
+  level(name: string, help: string, labels: Labels): Observe {
+    return this.#bind(name, labels, (all) => {
+      const child = this.#series(name, () => this.#gauge(name, help, Object.keys(all))).labels(all);
+      return (value) => child.set(value);
+    });
+  }
+
   /** A gauge that is read when it is asked for. */
   gauge(name: string, help: string, read: () => number): void {
     new Gauge({
@@ -60,8 +68,18 @@ export class Metrics {
     return new Counter({ name: `dapr_${name}`, help, labelNames, registers: [this.#registry] });
   }
 
+  #gauge(name: string, help: string, labelNames: string[]): Gauge {
+    return new Gauge({ name: `dapr_${name}`, help, labelNames, registers: [this.#registry] });
+  }
+
   #histogram(name: string, help: string, labelNames: string[]): Histogram {
-    return new Histogram({ name: `dapr_${name}`, help, labelNames, buckets: this.#latencyBuckets, registers: [this.#registry] });
+    return new Histogram({
+      name: `dapr_${name}`,
+      help,
+      labelNames,
+      buckets: this.#latencyBuckets,
+      registers: [this.#registry],
+    });
   }
 
   #series<T>(name: string, create: () => T): T {

@@ -1,5 +1,6 @@
 import { createServer } from "node:http";
 import type { Metrics } from "../kernel/metrics.ts";
+import { drain } from "./http/drain.ts";
 import { type Listening, listen } from "./http/listen.ts";
 
 /** Serves the metrics in the Prometheus text format; any path answers. */
@@ -10,8 +11,5 @@ export function openMetricsServer(metrics: Metrics, host: string, port: number):
       (error: unknown) => response.writeHead(500).end(String(error)),
     );
   });
-  return listen(server, [{ host: host || undefined, port }], async () => {
-    server.closeAllConnections();
-    await new Promise<void>((resolve) => server.close(() => resolve()));
-  });
+  return listen(server, [{ host: host || undefined, port }], (listeners) => drain(server, listeners, undefined, 0));
 }

@@ -74,7 +74,9 @@ const statusOf = (wire: "http" | "grpc", error: unknown): number => {
 function measure(metrics: Metrics): Layer {
   return (endpoint, next, wire) => {
     const [countName, latencyName] =
-      wire === "http" ? ["http_server_request_count", "http_server_latency"] : ["grpc_io_server_completed_rpcs", "grpc_io_server_server_latency"];
+      wire === "http"
+        ? ["http_server_request_count", "http_server_latency"]
+        : ["grpc_io_server_completed_rpcs", "grpc_io_server_server_latency"];
     const labels = (status: number): Record<string, string> =>
       wire === "http"
         ? { method: endpoint.name, path: "", status: String(status) }

@@ -70,6 +70,7 @@ async function startReading(parts: InputParts, component: Component<"bindings">)
 /** Declared by `direction`, else asked from the app. */
 async function wanted(app: App, { name, runtime }: Component<"bindings">, route: string): Promise<boolean> {
   const direction = runtime["direction"];
-  if (typeof direction === "string" && direction !== "") return direction.split(",").some((one) => one.trim().toLowerCase() === "input");
+  if (typeof direction === "string" && direction !== "")
+    return direction.split(",").some((one) => one.trim().toLowerCase() === "input");
   return app.wantsBinding(name, route);
 }

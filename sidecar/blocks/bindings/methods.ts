@@ -20,7 +20,14 @@ export function bindingMethods(components: Components): readonly AnyMethod[] {
       async (input, request) => {
         const { name, operation } = input;
         try {
-          const answer = await invokeBinding(components, name, operation, input.data, withContext(input.metadata, request), request);
+          const answer = await invokeBinding(
+            components,
+            name,
+            operation,
+            input.data,
+            withContext(input.metadata, request),
+            request,
+          );
           for (const [key, value] of Object.entries(answer?.metadata ?? {})) request.reply(`metadata.${key}`, value);
           return { data: answer?.data ?? new Uint8Array(0), metadata: { ...answer?.metadata } };
         } catch (error) {
@@ -42,20 +49,26 @@ async function invokeBinding(
 ) {
   const binding = components.find("bindings", name)?.opened;
   if (!binding?.invoke) {
-    const known = components.all("bindings").filter(({ opened }) => opened.invoke).map((one) => one.name);
+    const known = components
+      .all("bindings")
+      .filter(({ opened }) => opened.invoke)
+      .map((one) => one.name);
     throw new Error(`couldn't find output binding ${name}; configured: ${known.join(", ") || "none"}`);
   }
   const offered = binding.operations ?? [];
   if (operation === "") throw new Error(`field operation is required; ${name} offers ${offered.join(", ")}`);
-  if (!offered.includes(operation)) throw new Error(`operation ${operation} is not offered by ${name}; it offers ${offered.join(", ")}`);
+  if (!offered.includes(operation))
+    throw new Error(`operation ${operation} is not offered by ${name}; it offers ${offered.join(", ")}`);
   return binding.invoke({ operation, data, metadata }, request);
 }
 
 function parseInvocation(http: HttpInput) {
   const json = parseJson(decodeText(http.body, "the body"), "the body");
-  if (!isRecord(json)) throw fail("malformedRequest", { why: "the body must be an object with operation, data and metadata" });
+  if (!isRecord(json))
+    throw fail("malformedRequest", { why: "the body must be an object with operation, data and metadata" });
   const { operation, data, metadata } = json;
-  if (operation !== undefined && typeof operation !== "string") throw fail("malformedRequest", { why: "operation must be a text" });
+  if (operation !== undefined && typeof operation !== "string")
+    throw fail("malformedRequest", { why: "operation must be a text" });
   return {
     name: http.params["name"] ?? "",
     operation: operation ?? "",
@@ -81,7 +94,10 @@ const transport = /^(grpc-|:|te$|user-agent$|content-type$|content-length$|host$
 /** Trace context, baggage and, over gRPC, the caller's own metadata go to the binding unless it was given them. */
 function withContext(metadata: Readonly<Record<string, string>>, request: Request): Record<string, string> {
   const merged: Record<string, string> = { ...metadata };
-  const names = request.wire === "grpc" ? Object.keys(request.headers).filter((name) => !transport.test(name)) : ["traceparent", "tracestate", "baggage"];
+  const names =
+    request.wire === "grpc"
+      ? Object.keys(request.headers).filter((name) => !transport.test(name))
+      : ["traceparent", "tracestate", "baggage"];
   for (const name of names) {
     const value = request.header(name);
     if (value !== undefined && !(name in merged)) merged[name] = value;

@@ -45,7 +45,11 @@ export function openConfigurationBlock(parts: ConfigurationParts): {
       subscriptions.add(id, open);
       return id;
     } catch (error) {
-      throw fail("configurationSubscribe", { name: storeName, keys: shown(keys), cause: causeText(error) }, { cause: error });
+      throw fail(
+        "configurationSubscribe",
+        { name: storeName, keys: shown(keys), cause: causeText(error) },
+        { cause: error },
+      );
     }
   };
 
@@ -55,7 +59,11 @@ export function openConfigurationBlock(parts: ConfigurationParts): {
     {
       verbs: ["GET"],
       paths: roots,
-      input: (http) => ({ storeName: http.params["storeName"] ?? "", keys: [...http.queryAll("key")], metadata: http.metadata }),
+      input: (http) => ({
+        storeName: http.params["storeName"] ?? "",
+        keys: [...http.queryAll("key")],
+        metadata: http.metadata,
+      }),
       output: ({ items }) =>
         Object.keys(items ?? {}).length === 0 ? { status: 204 } : { status: 200, body: JSON.stringify(items) },
     },
@@ -63,9 +71,17 @@ export function openConfigurationBlock(parts: ConfigurationParts): {
       const opened = store(storeName);
       try {
         const items = await opened.get(keys, metadata, request);
-        return { items: Object.fromEntries(Object.entries(items).map(([key, item]) => [key, { ...item, metadata: { ...item.metadata } }])) };
+        return {
+          items: Object.fromEntries(
+            Object.entries(items).map(([key, item]) => [key, { ...item, metadata: { ...item.metadata } }]),
+          ),
+        };
       } catch (error) {
-        throw fail("configurationGet", { name: storeName, keys: shown(keys), cause: causeText(error) }, { cause: error });
+        throw fail(
+          "configurationGet",
+          { name: storeName, keys: shown(keys), cause: causeText(error) },
+          { cause: error },
+        );
       }
     },
   );
@@ -88,12 +104,15 @@ export function openConfigurationBlock(parts: ConfigurationParts): {
       verbs: ["GET"],
       paths: under("/:id/unsubscribe"),
       input: (http) => ({ storeName: http.params["storeName"] ?? "", id: http.params["id"] ?? "" }),
-      output: ({ ok, message }) => (ok ? { status: 200, body: '{"ok":true}' } : { status: 500, body: JSON.stringify({ message }) }),
+      output: ({ ok, message }) =>
+        ok ? { status: 200, body: '{"ok":true}' } : { status: 500, body: JSON.stringify({ message }) },
     },
     async ({ storeName, id }) => {
       store(storeName);
       const ended = await subscriptions.end(id);
-      return ended ? { ok: true } : { ok: false, message: `subscription ${id} is not known to configuration store ${storeName}` };
+      return ended
+        ? { ok: true }
+        : { ok: false, message: `subscription ${id} is not known to configuration store ${storeName}` };
     },
   );
 

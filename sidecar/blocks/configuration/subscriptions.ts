@@ -28,7 +28,9 @@ class Changes {
     for (;;) {
       const items = this.#queue.shift();
       if (items) {
-        const copies = Object.entries(items).map(([key, item]) => [key, { ...item, metadata: { ...item.metadata } }] as const);
+        const copies = Object.entries(items).map(
+          ([key, item]) => [key, { ...item, metadata: { ...item.metadata } }] as const,
+        );
         yield { id: this.id, items: Object.fromEntries(copies) };
       } else if (this.#ended) return;
       else {

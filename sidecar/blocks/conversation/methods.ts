@@ -1,6 +1,12 @@
 import { type MessageInitShape, toJson } from "@bufbuild/protobuf";
 import { type Any, anyUnpack } from "@bufbuild/protobuf/wkt";
-import type { ChatMessage, Conversation, ConverseAnswer, ConverseRequest, Role } from "../../../components/contract/conversation.ts";
+import type {
+  ChatMessage,
+  Conversation,
+  ConverseAnswer,
+  ConverseRequest,
+  Role,
+} from "../../../components/contract/conversation.ts";
 import { causeText, fail } from "../../../specs/errors.ts";
 import type {
   ConversationInputAlpha2,
@@ -27,7 +33,11 @@ export function conversationMethods(components: Components): readonly AnyMethod[
 
 type Find = (name: string) => Conversation;
 
-const http = (version: string) => ({ verbs: ["POST" as const], paths: [`/${version}/conversation/:name/converse`], status: 200 });
+const http = (version: string) => ({
+  verbs: ["POST" as const],
+  paths: [`/${version}/conversation/:name/converse`],
+  status: 200,
+});
 
 const converse = (find: Find) =>
   method(Dapr.method.converseAlpha1, "conversation", http("v1.0-alpha1"), async (input, request) => {
@@ -36,7 +46,10 @@ const converse = (find: Find) =>
     if (inputs.length === 0) throw fail("conversationNoInputs", { name });
     const clean = (text: string, wanted: boolean | undefined) => (wanted ? scrub(text) : text);
     const answer = await ask(name, component, request, {
-      messages: inputs.map(({ content, role, scrubPII: own }) => ({ role: roleOf(name, role), content: clean(content, own) })),
+      messages: inputs.map(({ content, role, scrubPII: own }) => ({
+        role: roleOf(name, role),
+        content: clean(content, own),
+      })),
       tools: [],
       temperature,
       contextId: contextID,
@@ -44,7 +57,10 @@ const converse = (find: Find) =>
       metadata,
     });
     const context = answer.contextId ?? contextID;
-    return { outputs: [{ result: clean(answer.content, scrubPII) }], ...(context === undefined ? {} : { contextID: context }) };
+    return {
+      outputs: [{ result: clean(answer.content, scrubPII) }],
+      ...(context === undefined ? {} : { contextID: context }),
+    };
   });
 
 const converseAlpha2 = (find: Find) =>
@@ -71,7 +87,12 @@ const converseAlpha2 = (find: Find) =>
     return { outputs, ...(context === undefined ? {} : { contextId: context }) };
   });
 
-async function ask(name: string, component: Conversation, request: Request, wanted: ConverseRequest): Promise<ConverseAnswer> {
+async function ask(
+  name: string,
+  component: Conversation,
+  request: Request,
+  wanted: ConverseRequest,
+): Promise<ConverseAnswer> {
   try {
     return await component.converse(wanted, request);
   } catch (error) {
@@ -83,7 +104,11 @@ const roles: readonly Role[] = ["developer", "system", "user", "assistant", "too
 
 function roleOf(name: string, text: string | undefined): Role {
   const role = roles.find((one) => one === (text || "user").toLowerCase());
-  if (!role) throw fail("conversationParameters", { name, why: `role must be one of ${roles.join(", ")}, got ${JSON.stringify(text)}` });
+  if (!role)
+    throw fail("conversationParameters", {
+      name,
+      why: `role must be one of ${roles.join(", ")}, got ${JSON.stringify(text)}`,
+    });
   return role;
 }
 
@@ -93,7 +118,11 @@ function messagesOf(name: string, input: ConversationInputAlpha2): ChatMessage[]
 }
 
 function messageOf(name: string, { messageTypes }: ConversationMessage, scrubbed: boolean): ChatMessage {
-  if (messageTypes.case === undefined) throw fail("conversationParameters", { name, why: "a message says none of ofUser, ofSystem, ofAssistant, ofDeveloper, ofTool" });
+  if (messageTypes.case === undefined)
+    throw fail("conversationParameters", {
+      name,
+      why: "a message says none of ofUser, ofSystem, ofAssistant, ofDeveloper, ofTool",
+    });
   const { value } = messageTypes;
   const text = value.content.map((part) => part.text).join("\n");
   return {
@@ -115,8 +144,13 @@ function messageOf(name: string, { messageTypes }: ConversationMessage, scrubbed
 
 function toolsOf(name: string, tools: readonly ConversationTools[]) {
   return tools.map(({ toolTypes }, i) => {
-    if (!toolTypes.value?.name) throw fail("conversationParameters", { name, why: `tools[${i}].function.name is required` });
-    return { name: toolTypes.value.name, description: toolTypes.value.description, parameters: toolTypes.value.parameters };
+    if (!toolTypes.value?.name)
+      throw fail("conversationParameters", { name, why: `tools[${i}].function.name is required` });
+    return {
+      name: toolTypes.value.name,
+      description: toolTypes.value.description,
+      parameters: toolTypes.value.parameters,
+    };
   });
 }
 
@@ -126,7 +160,11 @@ function parametersOf(name: string, parameters: Readonly<Record<string, Any>>): 
     Object.entries(parameters).map(([key, any]) => {
       const value = anyUnpack(any, wellKnown);
       const schema = value && wellKnown.getMessage(value.$typeName);
-      if (!schema) throw fail("conversationParameters", { name, why: `parameters.${key} must be a google.protobuf.Value or a wrapper, got ${any.typeUrl}` });
+      if (!schema)
+        throw fail("conversationParameters", {
+          name,
+          why: `parameters.${key} must be a google.protobuf.Value or a wrapper, got ${any.typeUrl}`,
+        });
       return [key, toJson(schema, value)];
     }),
   );

@@ -25,7 +25,11 @@ interface Wanted {
 /** How often a waiting caller asks again. */
 const pollMs = 50;
 
-const statuses = { released: Status.SUCCESS, missing: Status.LOCK_DOES_NOT_EXIST, foreign: Status.LOCK_BELONGS_TO_OTHERS } as const;
+const statuses = {
+  released: Status.SUCCESS,
+  missing: Status.LOCK_DOES_NOT_EXIST,
+  foreign: Status.LOCK_BELONGS_TO_OTHERS,
+} as const;
 
 /** The lock API: as published, and beyond it waiting, renewing and fencing. */
 export function lockMethods(components: Components, parts: LockParts): readonly AnyMethod[] {
@@ -63,7 +67,9 @@ export function resourceKey({ name, runtime }: Component<"lock">, resource: stri
 }
 
 const failed = (reason: "lockTry" | "lockRenew" | "lockUnlock", name: string, error: unknown): MechaError =>
-  error instanceof MechaError && error.row.code === "invalid_argument" ? error : fail(reason, { name, cause: causeText(error) }, { cause: error });
+  error instanceof MechaError && error.row.code === "invalid_argument"
+    ? error
+    : fail(reason, { name, cause: causeText(error) }, { cause: error });
 
 const tryLock = (open: Open) =>
   method(
@@ -77,7 +83,12 @@ const tryLock = (open: Open) =>
     async (wanted, request) => {
       const { store, resource } = open(wanted);
       try {
-        return { success: await store.tryLock({ resource, owner: wanted.lockOwner, expirySeconds: wanted.expiryInSeconds }, request) };
+        return {
+          success: await store.tryLock(
+            { resource, owner: wanted.lockOwner, expirySeconds: wanted.expiryInSeconds },
+            request,
+          ),
+        };
       } catch (error) {
         throw failed("lockTry", wanted.storeName, error);
       }
@@ -97,7 +108,11 @@ const unlock = (find: (name: string) => Component<"lock">, appId: string) =>
       check(wanted);
       const component = find(wanted.storeName);
       try {
-        const outcome = await component.opened.unlock(resourceKey(component, wanted.resourceId, appId), wanted.lockOwner, request);
+        const outcome = await component.opened.unlock(
+          resourceKey(component, wanted.resourceId, appId),
+          wanted.lockOwner,
+          request,
+        );
         return { status: statuses[outcome] };
       } catch (error) {
         throw failed("lockUnlock", wanted.storeName, error);
@@ -114,12 +129,16 @@ const acquire = (open: Open, clock: Clock) =>
       paths: ["/v1.0-alpha1/lock/:storeName/acquire"],
       output: ({ success, fencingToken }) => ({
         status: 200,
-        body: JSON.stringify({ success: success === true, ...(fencingToken === undefined ? {} : { fencingToken: String(fencingToken) }) }),
+        body: JSON.stringify({
+          success: success === true,
+          ...(fencingToken === undefined ? {} : { fencingToken: String(fencingToken) }),
+        }),
       }),
     },
     async (wanted, request) => {
       const { store, resource } = open(wanted);
-      if (wanted.waitInSeconds < 0) throw fail("lockRequest", { name: wanted.storeName, why: "field waitInSeconds is below 0" });
+      if (wanted.waitInSeconds < 0)
+        throw fail("lockRequest", { name: wanted.storeName, why: "field waitInSeconds is below 0" });
       const lock = { resource, owner: wanted.lockOwner, expirySeconds: wanted.expiryInSeconds };
       try {
         const success = await waitFor(store, lock, clock, wanted.waitInSeconds * 1000, request);
@@ -131,7 +150,13 @@ const acquire = (open: Open, clock: Clock) =>
     },
   );
 
-async function waitFor(store: LockStore, lock: Parameters<LockStore["tryLock"]>[0], clock: Clock, waitMs: number, request: Request): Promise<boolean> {
+async function waitFor(
+  store: LockStore,
+  lock: Parameters<LockStore["tryLock"]>[0],
+  clock: Clock,
+  waitMs: number,
+  request: Request,
+): Promise<boolean> {
   const end = clock.now() + waitMs;
   for (;;) {
     if (await store.tryLock(lock, request)) return true;
@@ -153,7 +178,12 @@ const renew = (open: Open) =>
     async (wanted, request) => {
       const { store, resource } = open(wanted);
       try {
-        return { success: await store.renew({ resource, owner: wanted.lockOwner, expirySeconds: wanted.expiryInSeconds }, request) };
+        return {
+          success: await store.renew(
+            { resource, owner: wanted.lockOwner, expirySeconds: wanted.expiryInSeconds },
+            request,
+          ),
+        };
       } catch (error) {
         throw failed("lockRenew", wanted.storeName, error);
       }

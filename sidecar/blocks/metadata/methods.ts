@@ -33,7 +33,11 @@ export function metadataReader(facts: Facts, extended: ReadonlyMap<string, strin
   return method(
     Dapr.method.getMetadata,
     "metadata",
-    { verbs: ["GET"], paths: ["/v1.0/metadata"], output: (output) => ({ status: 200, body: JSON.stringify(toHttp(output)) }) },
+    {
+      verbs: ["GET"],
+      paths: ["/v1.0/metadata"],
+      output: (output) => ({ status: 200, body: JSON.stringify(toHttp(output)) }),
+    },
     async () => describe(facts, extended),
   );
 }
@@ -116,10 +120,15 @@ const published: Readonly<Record<string, string>> = {
 };
 
 function capabilitiesOf({ type, capabilities }: ComponentStatus): string[] {
-  return capabilities.map((name) => (name === "ttl" && type.startsWith("pubsub.") ? "MESSAGE_TTL" : (published[name] ?? name.toUpperCase())));
+  return capabilities.map((name) =>
+    name === "ttl" && type.startsWith("pubsub.") ? "MESSAGE_TTL" : (published[name] ?? name.toUpperCase()),
+  );
 }
 
-function describe({ config, version, components, subscriptions }: Facts, extended: ReadonlyMap<string, string>): Metadata {
+function describe(
+  { config, version, components, subscriptions }: Facts,
+  extended: ReadonlyMap<string, string>,
+): Metadata {
   const { app } = config;
   return {
     id: config.appId,
@@ -167,7 +176,9 @@ function describeHealth({ app: { healthCheck, protocol } }: Config) {
 function toHttp(output: Metadata): unknown {
   const json = toJson(GetMetadataResponseSchema, create(GetMetadataResponseSchema, output)) as Record<string, unknown>;
   const actorRuntime = isRecord(json["actorRuntime"]) ? json["actorRuntime"] : {};
-  const subscriptions = Array.isArray(json["subscriptions"]) ? (json["subscriptions"] as Record<string, unknown>[]) : undefined;
+  const subscriptions = Array.isArray(json["subscriptions"])
+    ? (json["subscriptions"] as Record<string, unknown>[])
+    : undefined;
   return {
     ...json,
     actorRuntime: { runtimeStatus: "INITIALIZING", hostReady: false, ...actorRuntime },

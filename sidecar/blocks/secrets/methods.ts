@@ -23,13 +23,17 @@ export function secretMethods(components: Components, scopes: readonly SecretSco
         input: (http) => ({ storeName: http.params["storeName"] ?? "", metadata: http.metadata }),
         output: ({ data }) => ({
           status: 200,
-          body: JSON.stringify(Object.fromEntries(Object.entries(data ?? {}).map(([name, one]) => [name, one.secrets ?? {}]))),
+          body: JSON.stringify(
+            Object.fromEntries(Object.entries(data ?? {}).map(([name, one]) => [name, one.secrets ?? {}])),
+          ),
         }),
       },
       async ({ storeName, metadata }, request) => {
         const opened = store(storeName);
         try {
-          const all = Object.entries(await opened.getAll(metadata, request)).filter(([name]) => isAllowed(scopes, storeName, name));
+          const all = Object.entries(await opened.getAll(metadata, request)).filter(([name]) =>
+            isAllowed(scopes, storeName, name),
+          );
           return { data: Object.fromEntries(all.map(([name, values]) => [name, { secrets: { ...values } }])) };
         } catch (error) {
           throw fail("secretGet", { name: storeName, key: "all secrets", cause: causeText(error) }, { cause: error });
@@ -42,8 +46,13 @@ export function secretMethods(components: Components, scopes: readonly SecretSco
       {
         verbs: ["GET"],
         paths: [`${root}/:key`],
-        input: (http) => ({ storeName: http.params["storeName"] ?? "", key: http.params["key"] ?? "", metadata: http.metadata }),
-        output: ({ data }) => (data && Object.keys(data).length > 0 ? { status: 200, body: JSON.stringify(data) } : { status: 204 }),
+        input: (http) => ({
+          storeName: http.params["storeName"] ?? "",
+          key: http.params["key"] ?? "",
+          metadata: http.metadata,
+        }),
+        output: ({ data }) =>
+          data && Object.keys(data).length > 0 ? { status: 200, body: JSON.stringify(data) } : { status: 204 },
       },
       async ({ storeName, key, metadata }, request) => {
         const opened = store(storeName);

@@ -27,7 +27,9 @@ function parseKey(store: string, setting: string, hex: string): Key {
   const bytes = Buffer.from(hex, "hex");
   const algorithm = ciphers[bytes.length];
   if (bytes.length * 2 !== hex.length || !algorithm) {
-    throw fail("openFailed", { why: `state store ${store}: ${setting} must be 16, 24 or 32 bytes in hex, e.g. from \`openssl rand -hex 32\`` });
+    throw fail("openFailed", {
+      why: `state store ${store}: ${setting} must be 16, 24 or 32 bytes in hex, e.g. from \`openssl rand -hex 32\``,
+    });
   }
   return { name: setting, bytes, algorithm };
 }
@@ -37,7 +39,8 @@ export function openCipher(store: string, primary: unknown, secondary: unknown):
   if (typeof primary !== "string" || primary === "") return undefined;
   const writer = parseKey(store, "primaryEncryptionKey", primary);
   const readers = [writer];
-  if (typeof secondary === "string" && secondary !== "") readers.push(parseKey(store, "secondaryEncryptionKey", secondary));
+  if (typeof secondary === "string" && secondary !== "")
+    readers.push(parseKey(store, "secondaryEncryptionKey", secondary));
   return {
     encrypt: (plain) => encryptWith(writer, plain),
     decrypt: (stored) => decryptWith(store, readers, stored),
@@ -67,5 +70,7 @@ function decryptWith(store: string, readers: readonly Key[], stored: Uint8Array)
       // The tag does not fit this key; the next one may.
     }
   }
-  throw new Error(`a value of state store ${store} was encrypted with a key that is neither primary nor secondary, or was changed`);
+  throw new Error(
+    `a value of state store ${store} was encrypted with a key that is neither primary nor secondary, or was changed`,
+  );
 }

@@ -1,9 +1,9 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { fail } from "../../../specs/errors.ts";
 import {
-  StateItemSchema,
   StateOptions_StateConcurrency as Concurrency,
   StateOptions_StateConsistency as Consistency,
+  type StateItemSchema,
 } from "../../../specs/gen/dapr/proto/common/v1/common_pb.js";
 import { decodeText, isRecord, parseJson } from "../../kernel/json.ts";
 
@@ -54,7 +54,10 @@ export function parseItem(value: unknown, at: string, metadata: Readonly<Record<
     value: jsonBytes(fields["value"]),
     ...(etag === undefined ? {} : { etag: { value: etag } }),
     metadata: { ...parseMetadata(fields["metadata"], at), ...metadata },
-    options: { concurrency: parseConcurrency(options["concurrency"]), consistency: parseConsistency(options["consistency"]) },
+    options: {
+      concurrency: parseConcurrency(options["concurrency"]),
+      consistency: parseConsistency(options["consistency"]),
+    },
   };
 }
 
@@ -103,6 +106,8 @@ export function embedded(data: Uint8Array): string {
 
 /** An object from fields that are already JSON texts; undefined ones are left out. */
 export function jsonObject(fields: Readonly<Record<string, string | undefined>>): string {
-  const parts = Object.entries(fields).flatMap(([key, json]) => (json === undefined ? [] : [`${JSON.stringify(key)}:${json}`]));
+  const parts = Object.entries(fields).flatMap(([key, json]) =>
+    json === undefined ? [] : [`${JSON.stringify(key)}:${json}`],
+  );
   return `{${parts.join(",")}}`;
 }

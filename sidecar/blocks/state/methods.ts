@@ -10,7 +10,7 @@ import { parseQuery } from "./query.ts";
 import { readMany, readOne } from "./reads.ts";
 import { appKey, type Store, type Stores } from "./stores.ts";
 import { commit } from "./transaction.ts";
-import { consistencyOf, deleteOperation, type Item, setOperation, writeFailure } from "./writes.ts";
+import { deleteOperation, type Item, setOperation, writeFailure } from "./writes.ts";
 
 const store = "/v1.0/state/:storeName";
 const named = (http: HttpInput) => http.params["storeName"] ?? "";
@@ -142,7 +142,11 @@ const deleteState = (stores: Stores) =>
     },
     async (input, request) => {
       const { key, etag, options, metadata } = input;
-      await deleteOne(stores.require(input.storeName), create(StateItemSchema, { key, etag, options, metadata }), request);
+      await deleteOne(
+        stores.require(input.storeName),
+        create(StateItemSchema, { key, etag, options, metadata }),
+        request,
+      );
       return {};
     },
   );
@@ -186,16 +190,28 @@ const queryState = (stores: Stores) =>
     {
       verbs: ["POST", "PUT"],
       paths: ["/v1.0-alpha1/state/:storeName/query"],
-      input: (http) => ({ storeName: named(http), query: Buffer.from(http.body).toString("utf8"), metadata: http.metadata }),
+      input: (http) => ({
+        storeName: named(http),
+        query: Buffer.from(http.body).toString("utf8"),
+        metadata: http.metadata,
+      }),
       output: ({ results, token, metadata }) => {
         if (!results?.length) return { status: 204 };
         const items = results.map(({ key, data, etag }) =>
-          jsonObject({ key: JSON.stringify(key), data: data && embedded(data), etag: etag ? JSON.stringify(etag) : undefined }),
+          jsonObject({
+            key: JSON.stringify(key),
+            data: data && embedded(data),
+            etag: etag ? JSON.stringify(etag) : undefined,
+          }),
         );
         const extra = metadata && Object.keys(metadata).length > 0 ? JSON.stringify(metadata) : undefined;
         return {
           status: 200,
-          body: jsonObject({ results: `[${items.join(",")}]`, token: token ? JSON.stringify(token) : undefined, metadata: extra }),
+          body: jsonObject({
+            results: `[${items.join(",")}]`,
+            token: token ? JSON.stringify(token) : undefined,
+            metadata: extra,
+          }),
         };
       },
     },
@@ -228,17 +244,30 @@ const listState = (stores: Stores) =>
       paths: [store],
       input: (http) => {
         const limit = Number(http.query("limit") ?? defaultPage);
-        if (!Number.isInteger(limit)) throw fail("badRequest", { why: "query parameter limit must be a whole number, 1 to 1000" });
-        return { storeName: named(http), prefix: http.query("prefix") ?? "", cursor: http.query("cursor") ?? "", limit };
+        if (!Number.isInteger(limit))
+          throw fail("badRequest", { why: "query parameter limit must be a whole number, 1 to 1000" });
+        return {
+          storeName: named(http),
+          prefix: http.query("prefix") ?? "",
+          cursor: http.query("cursor") ?? "",
+          limit,
+        };
       },
-      output: ({ keys, cursor }) => ({ status: 200, body: JSON.stringify({ keys: keys ?? [], ...(cursor ? { cursor } : {}) }) }),
+      output: ({ keys, cursor }) => ({
+        status: 200,
+        body: JSON.stringify({ keys: keys ?? [], ...(cursor ? { cursor } : {}) }),
+      }),
     },
     async (input, request) => {
       const target = stores.require(input.storeName);
       const limit = input.limit || defaultPage;
-      if (limit < 1 || limit > largestPage) throw fail("badRequest", { why: `limit must be 1 to ${largestPage}, got ${limit}` });
+      if (limit < 1 || limit > largestPage)
+        throw fail("badRequest", { why: `limit must be 1 to ${largestPage}, got ${limit}` });
       try {
-        const page = await target.opened.list({ prefix: target.prefix + input.prefix, cursor: input.cursor || undefined, limit }, request);
+        const page = await target.opened.list(
+          { prefix: target.prefix + input.prefix, cursor: input.cursor || undefined, limit },
+          request,
+        );
         return { keys: page.keys.map((key) => appKey(target, key)), cursor: page.cursor ?? "" };
       } catch (error) {
         if (error instanceof MechaError && error.row.code === "invalid_argument") throw error;

@@ -3,8 +3,8 @@ import type { Clock, Log } from "../../../components/contract/driver.ts";
 import type { StateOperation } from "../../../components/contract/state.ts";
 import { causeText, fail } from "../../../specs/errors.ts";
 import type { TopicEvent, Verdict } from "../../kernel/app.ts";
-import { cloudEventType } from "../../kernel/content-type.ts";
 import type { Component, Components } from "../../kernel/components.ts";
+import { cloudEventType } from "../../kernel/content-type.ts";
 import type { Request, Trace } from "../../kernel/request.ts";
 import type { Store } from "./stores.ts";
 import type { Item, Planned } from "./writes.ts";
@@ -116,7 +116,12 @@ class OpenedOutbox implements StoreOutbox {
     await Promise.all(messages.map(({ id, item }) => this.#park(id, item, request)));
     return {
       writes,
-      marks: messages.map(({ id }) => ({ kind: "set", key: this.#store.prefix + markKey(id), data: Buffer.from("0"), options: {} })),
+      marks: messages.map(({ id }) => ({
+        kind: "set",
+        key: this.#store.prefix + markKey(id),
+        data: Buffer.from("0"),
+        options: {},
+      })),
       discard: () => {
         for (const { id } of messages) this.#discarded.add(id);
       },
@@ -128,7 +133,9 @@ class OpenedOutbox implements StoreOutbox {
   }
 
   async #park(id: string, { value, metadata }: Item, { trace }: Request): Promise<void> {
-    const overrides = Object.entries(metadata).filter(([key]) => key.startsWith("cloudevent.") && key !== "cloudevent.data" && key !== "cloudevent.id");
+    const overrides = Object.entries(metadata).filter(
+      ([key]) => key.startsWith("cloudevent.") && key !== "cloudevent.data" && key !== "cloudevent.id",
+    );
     try {
       await this.#parts.pubsub.publish({
         ...this.#internal,
@@ -150,7 +157,12 @@ class OpenedOutbox implements StoreOutbox {
     const key = prefix + markKey(id);
     const mark = await opened.get(key, { consistency: "strong" }, {});
     if (!mark) return this.#unmarked(event, runtime["outboxDiscardWhenMissingState"] === true);
-    await this.#parts.pubsub.publish({ ...this.#target, data: json, contentType: cloudEventType, ...(event.trace ? { trace: event.trace } : {}) });
+    await this.#parts.pubsub.publish({
+      ...this.#target,
+      data: json,
+      contentType: cloudEventType,
+      ...(event.trace ? { trace: event.trace } : {}),
+    });
     try {
       await opened.delete(key, {}, {});
     } catch (error) {
@@ -164,7 +176,10 @@ class OpenedOutbox implements StoreOutbox {
     const time = Date.parse(String(event.envelope["time"] ?? ""));
     const abandoned = this.#parts.clock.now() - time > abandonedMs;
     if (!discard && !abandoned) return "retry";
-    this.#parts.log.warn("an outbox message is discarded: its transaction has not committed", { store: this.#store.name, id: event.id });
+    this.#parts.log.warn("an outbox message is discarded: its transaction has not committed", {
+      store: this.#store.name,
+      id: event.id,
+    });
     return "success";
   }
 }

@@ -9,7 +9,11 @@ import { isRecord, parseJson } from "../../kernel/json.ts";
 export function parseQuery(text: string): Omit<QueryRequest, "prefix" | "metadata"> {
   const query = parseJson(text, "the query");
   if (!isRecord(query)) throw bad("the query must be an object with filter, sort and page");
-  return { filter: parseFilter(query["filter"], "filter"), sort: parseSort(query["sort"]), ...parsePage(query["page"]) };
+  return {
+    filter: parseFilter(query["filter"], "filter"),
+    sort: parseSort(query["sort"]),
+    ...parsePage(query["page"]),
+  };
 }
 
 const bad = (why: string) => fail("malformedRequest", { why });
@@ -20,7 +24,8 @@ function parseFilter(value: unknown, at: string): Filter | undefined {
   const entries = Object.entries(value);
   if (entries.length === 0) return undefined;
   const [entry] = entries;
-  if (!entry || entries.length > 1) throw bad(`${at} must hold one operator, got ${Object.keys(value).join(", ")}; join them by AND or OR`);
+  if (!entry || entries.length > 1)
+    throw bad(`${at} must hold one operator, got ${Object.keys(value).join(", ")}; join them by AND or OR`);
   const [op, operand] = entry;
   switch (op) {
     case "AND":
@@ -61,7 +66,8 @@ function parseSort(value: unknown): QueryRequest["sort"] {
   return value.map((one: unknown, i) => {
     if (!isRecord(one) || typeof one["key"] !== "string") throw bad(`sort[${i}].key must be a text`);
     const order = one["order"] ?? "ASC";
-    if (order !== "ASC" && order !== "DESC") throw bad(`sort[${i}].order must be ASC or DESC, got ${JSON.stringify(order)}`);
+    if (order !== "ASC" && order !== "DESC")
+      throw bad(`sort[${i}].order must be ASC or DESC, got ${JSON.stringify(order)}`);
     return { key: one["key"], order };
   });
 }
@@ -70,7 +76,8 @@ function parsePage(value: unknown): { limit: number; token: string | undefined }
   if (value === undefined || value === null) return { limit: 0, token: undefined };
   if (!isRecord(value)) throw bad("page must be an object with limit and token");
   const limit = value["limit"] ?? 0;
-  if (typeof limit !== "number" || !Number.isInteger(limit) || limit < 0) throw bad("page.limit must be a whole number, 0 or more");
+  if (typeof limit !== "number" || !Number.isInteger(limit) || limit < 0)
+    throw bad("page.limit must be a whole number, 0 or more");
   const token = value["token"];
   if (token !== undefined && typeof token !== "string") throw bad("page.token must be a text");
   return { limit, token: token || undefined };

@@ -51,7 +51,12 @@ export interface ManyItem {
 const defaultParallelism = 10;
 
 /** Several values in the order of their keys; a failure is told per key. Rejects only for bad keys. */
-export async function readMany(store: Store, keys: readonly string[], options: ReadOptions, call: Call): Promise<readonly ManyItem[]> {
+export async function readMany(
+  store: Store,
+  keys: readonly string[],
+  options: ReadOptions,
+  call: Call,
+): Promise<readonly ManyItem[]> {
   const stored = keys.map((key) => storedKey(store, key));
   if (store.opened.getMany) {
     try {
@@ -67,13 +72,20 @@ export async function readMany(store: Store, keys: readonly string[], options: R
     for (let i = next++; i < keys.length; i = next++) {
       const key = keys[i] as string;
       try {
-        results[i] = item(store, key, await store.opened.get(stored[i] as string, { metadata: options.metadata }, call));
+        results[i] = item(
+          store,
+          key,
+          await store.opened.get(stored[i] as string, { metadata: options.metadata }, call),
+        );
       } catch (error) {
         results[i] = { key, error: causeText(error) };
       }
     }
   };
-  const workers = Math.min(options.parallelism && options.parallelism > 0 ? options.parallelism : defaultParallelism, keys.length);
+  const workers = Math.min(
+    options.parallelism && options.parallelism > 0 ? options.parallelism : defaultParallelism,
+    keys.length,
+  );
   await Promise.all(Array.from({ length: workers }, worker));
   return results;
 }

@@ -19,7 +19,8 @@ export async function commit(
   const { name, opened } = store;
   if (!opened.transact) throw fail("stateTransactionUnsupported", { name });
   const max = opened.maxOperations;
-  if (max !== undefined && operations.length > max) throw fail("stateTransactionTooLarge", { name, count: operations.length, max });
+  if (max !== undefined && operations.length > max)
+    throw fail("stateTransactionTooLarge", { name, count: operations.length, max });
   const planned = operations.map((operation) => plan(store, operation, metadata));
   if (planned.length === 0) return;
   const entry = outbox?.of(store);
@@ -29,7 +30,8 @@ export async function commit(
     await opened.transact([...writes, ...prepared.marks], request);
   } catch (error) {
     prepared.discard();
-    if (error instanceof MechaError && error.row.code === "invalid_argument" && error.reason !== "etagInvalid") throw error;
+    if (error instanceof MechaError && error.row.code === "invalid_argument" && error.reason !== "etagInvalid")
+      throw error;
     throw fail("stateTransaction", { name, cause: causeText(error) }, { cause: error });
   }
 }
@@ -37,9 +39,14 @@ export async function commit(
 const toOperation = (store: Store, { type, item }: Planned): StateOperation =>
   type === "upsert" ? setOperation(store, item) : deleteOperation(store, item);
 
-function plan(store: Store, operation: TransactionalStateOperation, metadata: Readonly<Record<string, string>>): Planned {
+function plan(
+  store: Store,
+  operation: TransactionalStateOperation,
+  metadata: Readonly<Record<string, string>>,
+): Planned {
   const type = operation.operationType;
-  if (type !== "upsert" && type !== "delete") throw fail("stateOperationUnsupported", { name: store.name, operation: type });
+  if (type !== "upsert" && type !== "delete")
+    throw fail("stateOperationUnsupported", { name: store.name, operation: type });
   const item = operation.request ?? create(StateItemSchema, {});
   // What the request says counts for every operation that does not say otherwise.
   const planned: Planned = { type, item: { ...item, metadata: { ...metadata, ...item.metadata } } };

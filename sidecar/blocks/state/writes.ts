@@ -1,6 +1,16 @@
-import type { Concurrency, Consistency, SetOptions, StateOperation, WriteOptions } from "../../../components/contract/state.ts";
+import type {
+  Concurrency,
+  Consistency,
+  SetOptions,
+  StateOperation,
+  WriteOptions,
+} from "../../../components/contract/state.ts";
 import { causeText, fail, MechaError } from "../../../specs/errors.ts";
-import { type StateItem, StateOptions_StateConcurrency, StateOptions_StateConsistency } from "../../../specs/gen/dapr/proto/common/v1/common_pb.js";
+import {
+  type StateItem,
+  StateOptions_StateConcurrency,
+  StateOptions_StateConsistency,
+} from "../../../specs/gen/dapr/proto/common/v1/common_pb.js";
 import { type Store, storedKey } from "./stores.ts";
 
 /** The parts of a StateItem that a write reads; both wires fill them. */
@@ -30,11 +40,17 @@ export function ttlSecondsOf(store: Store, metadata: Readonly<Record<string, str
   if (text === undefined) return undefined;
   const seconds = Number(text);
   if (text.trim() === "" || !Number.isSafeInteger(seconds)) {
-    throw fail("requestMetadataInvalid", { key: "ttlInSeconds", why: `${JSON.stringify(text)} is not a whole number of seconds` });
+    throw fail("requestMetadataInvalid", {
+      key: "ttlInSeconds",
+      why: `${JSON.stringify(text)} is not a whole number of seconds`,
+    });
   }
   if (seconds <= 0) return undefined;
   if (!store.has("ttl")) {
-    throw fail("requestMetadataInvalid", { key: "ttlInSeconds", why: `state store ${store.name} does not keep a time to live` });
+    throw fail("requestMetadataInvalid", {
+      key: "ttlInSeconds",
+      why: `state store ${store.name} does not keep a time to live`,
+    });
   }
   return seconds;
 }
@@ -71,10 +87,14 @@ export function writeFailure(store: Store, doing: Doing, key: string, error: unk
   const at = { name: store.name, key };
   const options = { cause: error };
   if (error instanceof MechaError) {
-    if (error.reason === "etagMismatch") return fail(doing === "save" ? "stateSaveEtagMismatch" : "stateDeleteEtagMismatch", at, options);
-    if (error.reason === "etagInvalid") return fail(doing === "save" ? "stateSaveEtagInvalid" : "stateDeleteEtagInvalid", at, options);
+    if (error.reason === "etagMismatch")
+      return fail(doing === "save" ? "stateSaveEtagMismatch" : "stateDeleteEtagMismatch", at, options);
+    if (error.reason === "etagInvalid")
+      return fail(doing === "save" ? "stateSaveEtagInvalid" : "stateDeleteEtagInvalid", at, options);
     if (error.row.code === "invalid_argument") return error;
   }
   const cause = causeText(error);
-  return doing === "save" ? fail("stateSave", { name: store.name, cause }, options) : fail("stateDelete", { ...at, cause }, options);
+  return doing === "save"
+    ? fail("stateSave", { name: store.name, cause }, options)
+    : fail("stateDelete", { ...at, cause }, options);
 }

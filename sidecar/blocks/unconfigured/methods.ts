@@ -11,7 +11,12 @@ export function unconfiguredMethods(): readonly AnyMethod[] {
 type Shapes = readonly (readonly [verbs: readonly Verb[], ...paths: string[]])[];
 
 /** A method that only refuses; its body is not looked at. */
-function refuse(rpcs: readonly [DescMethod, ...DescMethod[]], group: string, shapes: Shapes, reason: () => MechaError): AnyMethod {
+function refuse(
+  rpcs: readonly [DescMethod, ...DescMethod[]],
+  group: string,
+  shapes: Shapes,
+  reason: () => MechaError,
+): AnyMethod {
   const http = shapes.map(([verbs, ...paths]): HttpShape<DescMethod> => ({ verbs, paths, input: () => ({}) as never }));
   return method(rpcs, group, http, async () => {
     throw reason();
@@ -51,7 +56,10 @@ function workflows(): AnyMethod[] {
     of([m.resumeWorkflowBeta1, m.resumeWorkflowAlpha1], [["POST"], ...under("/:instanceId/resume")]),
     of([m.terminateWorkflowBeta1, m.terminateWorkflowAlpha1], [["POST"], ...under("/:instanceId/terminate")]),
     of([m.purgeWorkflowBeta1, m.purgeWorkflowAlpha1], [["POST"], ...under("/:instanceId/purge")]),
-    of([m.raiseEventWorkflowBeta1, m.raiseEventWorkflowAlpha1], [["POST"], ...under("/:instanceId/raiseEvent/:eventName")]),
+    of(
+      [m.raiseEventWorkflowBeta1, m.raiseEventWorkflowAlpha1],
+      [["POST"], ...under("/:instanceId/raiseEvent/:eventName")],
+    ),
   ];
 }
 

@@ -34,6 +34,7 @@ function packDetails(error: MechaError, appId: string): Any[] {
     add(ResourceInfoSchema, create(ResourceInfoSchema, { resourceType: type, resourceName: name, description }));
   }
   if (help) add(HelpSchema, create(HelpSchema, { links: [{ description: "Try", url: help }] }));
-  if (info) add(ErrorInfoSchema, create(ErrorInfoSchema, { reason: info.reason, domain, metadata: { ...info.metadata } }));
+  if (info)
+    add(ErrorInfoSchema, create(ErrorInfoSchema, { reason: info.reason, domain, metadata: { ...info.metadata } }));
   return packed;
 }

@@ -1,5 +1,5 @@
 import type { handleBidiStreamingCall, Server, ServerDuplexStream, StatusObject } from "@grpc/grpc-js";
-import type { Proxy } from "../../kernel/exchange.ts";
+import type { InvokeProxy } from "../../kernel/exchange.ts";
 import { Request } from "../../kernel/request.ts";
 import type { Pipeline } from "../pipeline.ts";
 import { fromHeaders, toHeaders } from "./metadata.ts";
@@ -32,7 +32,12 @@ class ProxyCall extends Request {
  * a bidirectional stream, so one handler serves them all. grpc-js has no public hook for unknown methods; its table of
  * handlers is a Map, and a Map that makes up an entry on a miss is the smallest way in.
  */
-export function proxyUnknown(server: Server, proxy: Proxy, pipeline: Pipeline, toStatus: (error: unknown) => Partial<StatusObject>): void {
+export function proxyUnknown(
+  server: Server,
+  proxy: InvokeProxy,
+  pipeline: Pipeline,
+  toStatus: (error: unknown) => Partial<StatusObject>,
+): void {
   const handle = pipeline.wrap("grpc", { name: "proxy", open: false }, (request: ProxyCall) => pass(request, proxy));
   const func: handleBidiStreamingCall<Buffer, Buffer> = (call) => {
     handle(new ProxyCall(call)).catch((error: unknown) => call.emit("error", toStatus(error)));
@@ -47,7 +52,7 @@ export function proxyUnknown(server: Server, proxy: Proxy, pipeline: Pipeline, t
   })(known);
 }
 
-async function pass(request: ProxyCall, proxy: Proxy): Promise<number> {
+async function pass(request: ProxyCall, proxy: InvokeProxy): Promise<number> {
   const { call, signal } = request;
   const { "dapr-api-token": _, ...metadata } = toHeaders(call.metadata);
   const deadline = call.getDeadline();

@@ -1,4 +1,10 @@
-import { createRegistry, type DescFile, type DescMethodBiDiStreaming, type Registry, toBinary } from "@bufbuild/protobuf";
+import {
+  createRegistry,
+  type DescFile,
+  type DescMethodBiDiStreaming,
+  type Registry,
+  toBinary,
+} from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { ServerReflection, type ServerReflectionRequest } from "../../../specs/gen/grpc/reflection/v1/reflection_pb.js";
 import { ServerReflection as ServerReflectionAlpha } from "../../../specs/gen/grpc/reflection/v1alpha/reflection_pb.js";
@@ -22,7 +28,11 @@ export function reflectionMethods(methods: readonly AnyMethod[]): readonly AnyMe
   const answer = (requests: AsyncIterable<ServerReflectionRequest>) => answerAll(requests, known, names);
   // Both versions have the same messages under two names.
   const alpha = ServerReflectionAlpha.method.serverReflectionInfo as unknown as DescMethodBiDiStreaming;
-  return [method([ServerReflection.method.serverReflectionInfo, alpha], "reflection", undefined, async (requests) => answer(requests))];
+  return [
+    method([ServerReflection.method.serverReflectionInfo, alpha], "reflection", undefined, async (requests) =>
+      answer(requests),
+    ),
+  ];
 }
 
 function collect(file: DescFile, into: Map<string, DescFile>): void {
@@ -32,7 +42,8 @@ function collect(file: DescFile, into: Map<string, DescFile>): void {
 }
 
 async function* answerAll(requests: AsyncIterable<ServerReflectionRequest>, known: Known, names: readonly string[]) {
-  for await (const request of requests) yield { originalRequest: request, messageResponse: answerOne(request, known, names) };
+  for await (const request of requests)
+    yield { originalRequest: request, messageResponse: answerOne(request, known, names) };
 }
 
 function answerOne({ messageRequest }: ServerReflectionRequest, known: Known, names: readonly string[]) {
@@ -62,4 +73,7 @@ function descriptors(file: DescFile | undefined, what: string) {
   return { case: "fileDescriptorResponse" as const, value: { fileDescriptorProto: bytes } };
 }
 
-const missing = (errorMessage: string) => ({ case: "errorResponse" as const, value: { errorCode: notFound, errorMessage } });
+const missing = (errorMessage: string) => ({
+  case: "errorResponse" as const,
+  value: { errorCode: notFound, errorMessage },
+});

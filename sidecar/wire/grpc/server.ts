@@ -1,5 +1,12 @@
 import type { EventEmitter } from "node:events";
-import { create, type DescMessage, type DescMethod, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import {
+  create,
+  type DescMessage,
+  type DescMethod,
+  fromBinary,
+  type MessageInitShape,
+  toBinary,
+} from "@bufbuild/protobuf";
 import {
   type handleBidiStreamingCall,
   type handleServerStreamingCall,
@@ -11,7 +18,7 @@ import {
   type ServerWritableStream,
 } from "@grpc/grpc-js";
 import { fail } from "../../../specs/errors.ts";
-import type { Proxy } from "../../kernel/exchange.ts";
+import type { InvokeProxy } from "../../kernel/exchange.ts";
 import type { ScopedLog } from "../../kernel/log.ts";
 import type { AnyMethod } from "../../kernel/method.ts";
 import { Request } from "../../kernel/request.ts";
@@ -29,7 +36,7 @@ export interface GrpcServerParts {
   readonly appId: string;
   readonly methods: readonly AnyMethod[];
   /** Undefined: unknown services are refused. */
-  readonly proxy: Proxy | undefined;
+  readonly proxy: InvokeProxy | undefined;
   readonly pipeline: Pipeline;
   readonly access: ApiAccess;
   readonly maxBodyBytes: number;
@@ -45,7 +52,10 @@ export interface GrpcListening {
   close(graceMs: number): Promise<void>;
 }
 
-type AnyCall = ServerUnaryCall<unknown, unknown> | ServerWritableStream<unknown, unknown> | ServerDuplexStream<unknown, unknown>;
+type AnyCall =
+  | ServerUnaryCall<unknown, unknown>
+  | ServerWritableStream<unknown, unknown>
+  | ServerDuplexStream<unknown, unknown>;
 
 /** Opens the gRPC API at one or several addresses (`host:port` or `unix:path`). */
 export async function openGrpcServer(parts: GrpcServerParts, addresses: readonly string[]): Promise<GrpcListening> {
@@ -71,7 +81,16 @@ export async function openGrpcServer(parts: GrpcServerParts, addresses: readonly
 function bind(server: Server, address: string): Promise<number> {
   return new Promise((resolve, reject) => {
     server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => {
-      if (error) reject(fail("openFailed", { why: `cannot listen on ${address}: ${error.message}; choose another port or end the process that holds it` }, { cause: error }));
+      if (error)
+        reject(
+          fail(
+            "openFailed",
+            {
+              why: `cannot listen on ${address}: ${error.message}; choose another port or end the process that holds it`,
+            },
+            { cause: error },
+          ),
+        );
       else resolve(port);
     });
   });
@@ -94,12 +113,16 @@ function register(server: Server, parts: GrpcServerParts, method: AnyMethod, rpc
   const run: AnyMethod["run"] = denied ? () => Promise.reject(fail("apiDenied", { method: path })) : method.run;
   switch (rpc.methodKind) {
     case "unary": {
-      const handle = parts.pipeline.wrap("grpc", endpoint, async (request: GrpcCall<ServerUnaryCall<unknown, unknown>>) => {
-        const output = await run(request.call.request as never, request);
-        request.sendHeaders();
-        request.output = output;
-        return 0;
-      });
+      const handle = parts.pipeline.wrap(
+        "grpc",
+        endpoint,
+        async (request: GrpcCall<ServerUnaryCall<unknown, unknown>>) => {
+          const output = await run(request.call.request as never, request);
+          request.sendHeaders();
+          request.output = output;
+          return 0;
+        },
+      );
       const unary: handleUnaryCall<unknown, unknown> = (call, callback) => {
         const request = new GrpcCall(call);
         handle(request).then(
@@ -111,21 +134,30 @@ function register(server: Server, parts: GrpcServerParts, method: AnyMethod, rpc
       return;
     }
     case "server_streaming": {
-      const handle = parts.pipeline.wrap("grpc", endpoint, async (request: GrpcCall<ServerWritableStream<unknown, unknown>>) => {
-        const output = await run(request.call.request as never, request);
-        await writeAll(request, output as AsyncIterable<unknown>);
-        return 0;
-      });
-      const streaming: handleServerStreamingCall<unknown, unknown> = (call) => finish(parts, call, handle(new GrpcCall(call)));
+      const handle = parts.pipeline.wrap(
+        "grpc",
+        endpoint,
+        async (request: GrpcCall<ServerWritableStream<unknown, unknown>>) => {
+          const output = await run(request.call.request as never, request);
+          await writeAll(request, output as AsyncIterable<unknown>);
+          return 0;
+        },
+      );
+      const streaming: handleServerStreamingCall<unknown, unknown> = (call) =>
+        finish(parts, call, handle(new GrpcCall(call)));
       server.register(path, streaming, serialize, deserialize, "serverStream");
       return;
     }
     default: {
-      const handle = parts.pipeline.wrap("grpc", endpoint, async (request: GrpcCall<ServerDuplexStream<unknown, unknown>>) => {
-        const output = await run(messagesOf(request.call) as never, request);
-        await writeAll(request, output as AsyncIterable<unknown>);
-        return 0;
-      });
+      const handle = parts.pipeline.wrap(
+        "grpc",
+        endpoint,
+        async (request: GrpcCall<ServerDuplexStream<unknown, unknown>>) => {
+          const output = await run(messagesOf(request.call) as never, request);
+          await writeAll(request, output as AsyncIterable<unknown>);
+          return 0;
+        },
+      );
       const bidi: handleBidiStreamingCall<unknown, unknown> = (call) => finish(parts, call, handle(new GrpcCall(call)));
       server.register(path, bidi, serialize, deserialize, "bidi");
     }
@@ -154,14 +186,21 @@ class GrpcCall<C extends AnyCall> extends Request {
   }
 }
 
-async function writeAll(request: GrpcCall<ServerWritableStream<unknown, unknown> | ServerDuplexStream<unknown, unknown>>, output: AsyncIterable<unknown>) {
+async function writeAll(
+  request: GrpcCall<ServerWritableStream<unknown, unknown> | ServerDuplexStream<unknown, unknown>>,
+  output: AsyncIterable<unknown>,
+) {
   request.sendHeaders();
   for await (const message of output) {
     if (!(await writeMessage(request.call, message, request.signal))) return;
   }
 }
 
-function finish(parts: GrpcServerParts, call: ServerWritableStream<unknown, unknown> | ServerDuplexStream<unknown, unknown>, done: Promise<number>): void {
+function finish(
+  parts: GrpcServerParts,
+  call: ServerWritableStream<unknown, unknown> | ServerDuplexStream<unknown, unknown>,
+  done: Promise<number>,
+): void {
   done.then(
     () => call.end(),
     // grpc-js takes a status through the error event of the call.

@@ -36,4 +36,5 @@ export function readBody(request: IncomingMessage, maxBytes: number): Promise<Ui
   });
 }
 
-const tooLarge = (maxBytes: number) => fail("bodyUnreadable", { why: `it is larger than ${maxBytes} bytes (--max-body-size)` });
+const tooLarge = (maxBytes: number) =>
+  fail("bodyUnreadable", { why: `it is larger than ${maxBytes} bytes (--max-body-size)` });

@@ -37,7 +37,15 @@ export class HttpCall extends Request {
     const { raw, method, params } = this.#req;
     const url = raw.url ?? "/";
     const cut = url.indexOf("?");
-    return new RoutedInput(method, route, params as Record<string, string>, this.headers, cut < 0 ? "" : url.slice(cut + 1), body, stream);
+    return new RoutedInput(
+      method,
+      route,
+      params as Record<string, string>,
+      this.headers,
+      cut < 0 ? "" : url.slice(cut + 1),
+      body,
+      stream,
+    );
   }
 
   /** The request as service invocation sees it; our own token stays here. */

@@ -1,15 +1,16 @@
 import { create, type DescMessage, fromJson, type JsonObject, type MessageInitShape, toJson } from "@bufbuild/protobuf";
 import { fail } from "../../../specs/errors.ts";
 import { decodeText, isRecord } from "../../kernel/json.ts";
-import { wellKnown } from "../../kernel/well-known.ts";
 import type { AnyHttpShape, AnyMethod, HttpInput, HttpOutput } from "../../kernel/method.ts";
+import { wellKnown } from "../../kernel/well-known.ts";
 
 /** The message of a call: by the shape's own codec, else from body, path and query by protojson. */
 export function decodeInput(method: AnyMethod, shape: AnyHttpShape, http: HttpInput): unknown {
   const rpc = method.rpcs[0];
   if (!shape.input) return defaultInput(rpc.input, http);
   const init = shape.input(http);
-  if (rpc.methodKind !== "unary" && rpc.methodKind !== "server_streaming") return createAll(rpc.input, init as AsyncIterable<object>);
+  if (rpc.methodKind !== "unary" && rpc.methodKind !== "server_streaming")
+    return createAll(rpc.input, init as AsyncIterable<object>);
   return create(rpc.input, init as MessageInitShape<DescMessage>);
 }
 
@@ -28,7 +29,9 @@ export function encodeOutput(
   if (shape.output) return shape.output(output as never, http);
   if (shape.status === 204) return { status: 204 };
   const schema = method.rpcs[0].output;
-  const json = toJson(schema, create(schema, output as MessageInitShape<DescMessage>), { registry: wellKnown }) as JsonObject;
+  const json = toJson(schema, create(schema, output as MessageInitShape<DescMessage>), {
+    registry: wellKnown,
+  }) as JsonObject;
   if (shape.status === undefined && Object.keys(json).length === 0) return { status: 204 };
   return { status: shape.status ?? 200, body: JSON.stringify(json) };
 }

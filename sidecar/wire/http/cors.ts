@@ -5,7 +5,9 @@ const methods = "HEAD, GET, POST, PUT, PATCH, DELETE";
 /**
  * Cross-origin rules of `--allowed-origins`; undefined: CORS is off. Returns true when it has answered a preflight.
  */
-export function corsHandler(allowed: readonly string[]): ((request: IncomingMessage, response: ServerResponse) => boolean) | undefined {
+export function corsHandler(
+  allowed: readonly string[],
+): ((request: IncomingMessage, response: ServerResponse) => boolean) | undefined {
   if (allowed.length === 0) return undefined;
   const any = allowed.includes("*");
   return (request, response) => {

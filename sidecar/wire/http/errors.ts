@@ -2,7 +2,11 @@ import type { MechaError } from "../../../specs/errors.ts";
 import type { HttpOutput } from "../../kernel/method.ts";
 import { detailsOf, domain } from "../error-details.ts";
 
-const statusTexts: Readonly<Record<number, string>> = { 400: "Bad Request", 404: "Not Found", 500: "Internal Server Error" };
+const statusTexts: Readonly<Record<number, string>> = {
+  400: "Bad Request",
+  404: "Not Found",
+  500: "Internal Server Error",
+};
 
 /** The body of an error: `{errorCode, message, details?}`; the token's refusal is plain text. */
 export function errorOutput(error: MechaError, appId: string): HttpOutput {
@@ -14,7 +18,13 @@ export function errorOutput(error: MechaError, appId: string): HttpOutput {
   const json: unknown[] = [];
   if (details.resource) {
     const { type, name, description } = details.resource;
-    json.push({ "@type": "type.googleapis.com/google.rpc.ResourceInfo", resource_type: type, resource_name: name, owner: "", description });
+    json.push({
+      "@type": "type.googleapis.com/google.rpc.ResourceInfo",
+      resource_type: type,
+      resource_name: name,
+      owner: "",
+      description,
+    });
   }
   if (details.help) {
     json.push({ "@type": "type.googleapis.com/google.rpc.Help", links: [{ description: "Try", url: details.help }] });
@@ -24,5 +34,8 @@ export function errorOutput(error: MechaError, appId: string): HttpOutput {
     json.push({ "@type": "type.googleapis.com/google.rpc.ErrorInfo", reason, domain, metadata });
   }
   const errorCode = error.row.tag ?? error.row.info ?? statusTexts[status] ?? "ERROR";
-  return { status, body: JSON.stringify({ errorCode, message: error.message, ...(json.length > 0 ? { details: json } : {}) }) };
+  return {
+    status,
+    body: JSON.stringify({ errorCode, message: error.message, ...(json.length > 0 ? { details: json } : {}) }),
+  };
 }

@@ -1,4 +1,4 @@
-import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:http2";
 import type { Socket } from "node:net";
 
@@ -8,27 +8,43 @@ export type BrokenRequest = Error & { readonly code?: string | undefined; readon
 export type ClientErrorHandler = (error: BrokenRequest, socket: Socket) => void;
 type OnRequest = (request: IncomingMessage, response: ServerResponse) => void;
 
+/** The HTTP/2 side of a server. Its connections count as the server's own, which cannot close before they are gone. */
+export interface Http2Side {
+  readonly onClientError: ClientErrorHandler;
+  /** Takes no more streams; each connection closes when its last stream has ended. */
+  close(): void;
+  /** Cuts what is still open. */
+  destroy(): void;
+}
+
 /**
  * Lets an HTTP/1.1 server speak HTTP/2 with prior knowledge on the same port (RFC 9113, 3.3). The HTTP/1.1 parser itself
  * recognises the preface and stops there; the bytes it has read are put back and the connection is handed over, so that
  * HTTP/1.1 connections pay nothing for it.
  */
-export function acceptHttp2(server: Server, onRequest: OnRequest): ClientErrorHandler {
+export function acceptHttp2(onRequest: OnRequest): Http2Side {
   // The compatibility API has the shape of node:http for all that the handlers use.
-  const http2 = createServer((request, response) => onRequest(request as unknown as IncomingMessage, response as unknown as ServerResponse));
-  const sessions = new Set<{ close(): void }>();
+  const http2 = createServer((request, response) =>
+    onRequest(request as unknown as IncomingMessage, response as unknown as ServerResponse),
+  );
+  const sessions = new Set<{ close(): void; destroy(): void }>();
   http2.on("session", (session) => {
     sessions.add(session);
     session.once("close", () => sessions.delete(session));
     session.on("error", () => session.destroy());
   });
-  server.on("close", () => {
-    for (const session of sessions) session.close();
-  });
-  return (error, socket) => {
-    if (error.code !== "HPE_PAUSED_H2_UPGRADE" || !error.rawPacket) return refuse(error, socket);
-    takeOver(socket, error.rawPacket);
-    http2.emit("connection", socket);
+  return {
+    onClientError(error, socket) {
+      if (error.code !== "HPE_PAUSED_H2_UPGRADE" || !error.rawPacket) return refuse(error, socket);
+      takeOver(socket, error.rawPacket);
+      http2.emit("connection", socket);
+    },
+    close() {
+      for (const session of sessions) session.close();
+    },
+    destroy() {
+      for (const session of sessions) session.destroy();
+    },
   };
 }
 

@@ -1,5 +1,5 @@
-import type { Headers } from "../../kernel/request.ts";
 import type { HttpInput } from "../../kernel/method.ts";
+import type { Headers } from "../../kernel/request.ts";
 
 const metadataPrefix = "metadata.";
 const nothing = new Uint8Array(0);

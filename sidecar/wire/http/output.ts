@@ -58,7 +58,9 @@ export async function writeAnswer(response: ServerResponse, answer: Answer): Pro
   await pipeline(answer.body, response, { end: false });
   const trailers = answer.trailers?.();
   if (trailers && Object.keys(trailers).length > 0) {
-    response.addTrailers(Object.entries(trailers).flatMap(([name, value]) => [value].flat().map((one): [string, string] => [name, one])));
+    response.addTrailers(
+      Object.entries(trailers).flatMap(([name, value]) => [value].flat().map((one): [string, string] => [name, one])),
+    );
   }
   response.end();
 }

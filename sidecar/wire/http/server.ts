@@ -1,6 +1,7 @@
 import { createServer as createHttp1, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
-import type { Proxy } from "../../kernel/exchange.ts";
+import { fail } from "../../../specs/errors.ts";
+import type { InvokeProxy } from "../../kernel/exchange.ts";
 import type { ScopedLog } from "../../kernel/log.ts";
 import type { AnyHttpShape, AnyMethod, HttpInput, HttpOutput, Route } from "../../kernel/method.ts";
 import type { Request } from "../../kernel/request.ts";
@@ -10,8 +11,9 @@ import type { Endpoint, Handle, Pipeline } from "../pipeline.ts";
 import { HttpCall } from "./call.ts";
 import { decodeInput, encodeOutput } from "./codec.ts";
 import { corsHandler } from "./cors.ts";
+import { drain } from "./drain.ts";
 import { errorOutput } from "./errors.ts";
-import { acceptHttp2, type BrokenRequest, refuse } from "./h2c.ts";
+import { acceptHttp2, type BrokenRequest, type Http2Side, refuse } from "./h2c.ts";
 import { type Listening, listen, type Place } from "./listen.ts";
 import { writeAnswer, writeOutput } from "./output.ts";
 import { routedUrl } from "./path.ts";
@@ -21,7 +23,7 @@ export interface HttpServerParts {
   readonly methods: readonly AnyMethod[];
   readonly routes: readonly Route[];
   /** Undefined: unmatched paths are refused. */
-  readonly proxy: Proxy | undefined;
+  readonly proxy: InvokeProxy | undefined;
   readonly pipeline: Pipeline;
   readonly access: ApiAccess;
   readonly maxBodyBytes: number;
@@ -36,27 +38,35 @@ export interface HttpServerParts {
 type Run = (input: HttpInput, request: Request) => Promise<HttpOutput>;
 
 const headerTimeoutMs = 10_000;
+/** How long requests in flight may still take when the server closes. */
+const closeMs = 10_000;
 const longestParam = 64 * 1024;
 
 /** Opens the HTTP API at one or several places. */
 export async function openHttpServer(parts: HttpServerParts, places: readonly Place[]): Promise<Listening> {
-  const { fastify, server } = createFastify(parts);
+  const { fastify, server, http2 } = createFastify(parts);
   mountAll(parts, fastify);
-  const { proxy } = parts;
-  if (proxy) fastify.setNotFoundHandler(proxyHandler(parts, proxy));
+  fastify.setNotFoundHandler(fallbackHandler(parts));
   await fastify.ready();
-  return listen(server, places, () => fastify.close());
+  return listen(server, places, async (listeners) => {
+    // From here on Fastify answers with "connection: close". It does not close a server that it did not open.
+    await fastify.close();
+    await drain(server, listeners, http2, closeMs);
+  });
 }
 
-function createFastify(parts: HttpServerParts): { fastify: FastifyInstance; server: Server } {
+function createFastify(parts: HttpServerParts): {
+  fastify: FastifyInstance;
+  server: Server;
+  http2: Http2Side | undefined;
+} {
   const cors = corsHandler(parts.allowedOrigins);
   let server: Server | undefined;
-  let onClientError = refuse;
+  let http2: Http2Side | undefined;
   const fastify = Fastify({
     exposeHeadRoutes: false,
     return503OnClosing: false,
-    forceCloseConnections: "idle",
-    clientErrorHandler: (error, socket) => onClientError(error as Error as BrokenRequest, socket),
+    clientErrorHandler: (error, socket) => (http2?.onClientError ?? refuse)(error as Error as BrokenRequest, socket),
     rewriteUrl: (request) => routedUrl(request.url ?? "/"),
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: longestParam },
     frameworkErrors: (error, _request, reply) => {
@@ -69,21 +79,27 @@ function createFastify(parts: HttpServerParts): { fastify: FastifyInstance; serv
             if (!cors(request, response)) handler(request, response);
           }
         : handler;
-      server = createHttp1({ maxHeaderSize: parts.maxHeaderBytes, headersTimeout: headerTimeoutMs, requestTimeout: 0, noDelay: true }, onRequest);
-      if (parts.h2c) onClientError = acceptHttp2(server, onRequest);
+      server = createHttp1(
+        { maxHeaderSize: parts.maxHeaderBytes, headersTimeout: headerTimeoutMs, requestTimeout: 0, noDelay: true },
+        onRequest,
+      );
+      if (parts.h2c) http2 = acceptHttp2(onRequest);
       return server;
     },
   });
-  return { fastify, server: server as unknown as Server };
+  return { fastify, server: server as unknown as Server, http2 };
 }
 
 function mountAll(parts: HttpServerParts, fastify: FastifyInstance): void {
   // Fastify must leave bodies alone: any content type is allowed here, and streams are not read before their method runs.
-  for (const verb of ["POST", "PUT", "PATCH", "DELETE"]) fastify.addHttpMethod(verb, { hasBody: false, overrideExisting: true });
+  for (const verb of ["POST", "PUT", "PATCH", "DELETE"])
+    fastify.addHttpMethod(verb, { hasBody: false, overrideExisting: true });
   for (const method of parts.methods) {
     for (const shape of method.http) {
       const endpoint = { name: method.rpcs[0].name, open: false };
-      mount(parts, fastify, { ...shape, group: method.group }, endpoint, (input, request) => runMethod(method, shape, input, request));
+      mount(parts, fastify, { ...shape, group: method.group }, endpoint, (input, request) =>
+        runMethod(method, shape, input, request),
+      );
     }
   }
   for (const route of parts.routes) {
@@ -91,7 +107,12 @@ function mountAll(parts: HttpServerParts, fastify: FastifyInstance): void {
   }
 }
 
-async function runMethod(method: AnyMethod, shape: AnyHttpShape, input: HttpInput, request: Request): Promise<HttpOutput> {
+async function runMethod(
+  method: AnyMethod,
+  shape: AnyHttpShape,
+  input: HttpInput,
+  request: Request,
+): Promise<HttpOutput> {
   try {
     // The codec made this input for this method.
     const output = await method.run(decodeInput(method, shape, input) as never, request);
@@ -124,16 +145,25 @@ function mount(parts: HttpServerParts, fastify: FastifyInstance, shape: Mounted,
   }
 }
 
-function proxyHandler(parts: HttpServerParts, proxy: Proxy) {
+/** What is not one of our paths is an invocation, or nothing. */
+function fallbackHandler(parts: HttpServerParts) {
+  const { proxy } = parts;
   const handle = parts.pipeline.wrap("http", { name: "InvokeService", open: false }, async (call: HttpCall) => {
-    const answered = await proxy.http(call.incoming());
+    const incoming = call.incoming();
+    if (!proxy) throw fail("invokeNoTarget", { path: incoming.url.replace(/\?.*/s, "") });
+    const answered = await proxy.http(incoming);
     await writeAnswer(call.response, answered);
     return answered.status;
   });
   return (req: FastifyRequest, reply: FastifyReply) => answer(parts, handle, req, reply);
 }
 
-async function answer(parts: HttpServerParts, handle: Handle<HttpCall>, req: FastifyRequest, reply: FastifyReply): Promise<void> {
+async function answer(
+  parts: HttpServerParts,
+  handle: Handle<HttpCall>,
+  req: FastifyRequest,
+  reply: FastifyReply,
+): Promise<void> {
   reply.hijack();
   const call = new HttpCall(req, reply.raw);
   try {
@@ -144,7 +174,12 @@ async function answer(parts: HttpServerParts, handle: Handle<HttpCall>, req: Fas
 }
 
 /** Answers an error in the common form; an answer that has begun can only be cut off. */
-async function answerError(parts: HttpServerParts, thrown: unknown, response: ServerResponse, request: Request | undefined): Promise<void> {
+async function answerError(
+  parts: HttpServerParts,
+  thrown: unknown,
+  response: ServerResponse,
+  request: Request | undefined,
+): Promise<void> {
   const error = toMechaError(thrown);
   if (isUnexpected(error)) parts.log.debug(error.message, { reason: error.reason, cause: String(error.cause ?? "") });
   if (response.headersSent || response.destroyed) {
