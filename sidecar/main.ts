@@ -2,7 +2,8 @@ import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import type { Clock } from "../components/contract/driver.ts";
 import { registry } from "../components/registry.gen.ts";
-import { causeText } from "../specs/errors.ts";
+import { causeText, fail } from "../specs/errors.ts";
+import { openHttpTarget } from "./app-channel/http.ts";
 import { type OpenedApp, openApp } from "./app-channel/open.ts";
 import { openInputBindings } from "./blocks/bindings/inputs.ts";
 import { bindingMethods } from "./blocks/bindings/methods.ts";
@@ -33,6 +34,7 @@ import type { AnyMethod } from "./kernel/method.ts";
 import { Metrics } from "./kernel/metrics.ts";
 import { openPeers } from "./peers/open.ts";
 import { openPeerServer } from "./peers/server.ts";
+import { openTracing } from "./telemetry/tracing.ts";
 import { apiAccess } from "./wire/api-access.ts";
 import { openGrpcServer } from "./wire/grpc/server.ts";
 import type { Place } from "./wire/http/listen.ts";
@@ -104,7 +106,7 @@ async function assemble(site: Site, closeAll: () => Promise<void>): Promise<Side
   if (app) closing.add("app channel", app);
   const readiness = new Readiness(app?.health);
   closing.run("app watch", () => readiness.close());
-  const blocks = await openBlocks(site, base, app);
+  const blocks = openBlocks(site, base, app);
   const facts: Facts = {
     config,
     version: options.version,
@@ -168,6 +170,10 @@ async function openBase({ config, options, log, closing, clock }: Site) {
   const metrics = config.listen.metrics.enabled
     ? new Metrics({ app_id: appId }, config.configuration.metrics.latencyBucketsMs)
     : undefined;
+  const { tracing } = config.configuration;
+  const otelHeaders = await pairResolverOf(config, env)({ name: "tracing" }, tracing.otel?.headers ?? [], noSecrets);
+  const spans = await openTracing(config, otelHeaders, options.version);
+  if (spans) closing.add("tracing", spans);
   const policies = openPolicies({
     resources: config.resiliency,
     namespace,
@@ -196,27 +202,33 @@ async function openBase({ config, options, log, closing, clock }: Site) {
   );
   // Components first: nothing is served before what serves it is open.
   await host.start();
-  return { metrics, policies, resolver, resolvePairs, resources, host };
+  return { metrics, spans, policies, resolver, resolvePairs, resources, host };
 }
 type Base = Awaited<ReturnType<typeof openBase>>;
 
+/** Headers of the trace exporter are read before any secret store is open. */
+const noSecrets = async ({ name }: { readonly name: string }): Promise<string> => {
+  throw fail("openFailed", { why: `spec.tracing.otel.headers: secretKeyRef ${name} cannot be used here; use envRef` });
+};
+
 /** The blocks, and the methods and routes they offer. */
-async function openBlocks(site: Site, base: Base, app: OpenedApp | undefined) {
+function openBlocks(site: Site, base: Base, app: OpenedApp | undefined) {
   const { config, options, log, closing, clock } = site;
   const { host, policies, resolver, resolvePairs } = base;
   const { appId, namespace } = config;
   const peers = closing.add("peers", openPeers({ resolver, clock, log: log.scope("dapr.runtime.peers") }));
   const invoke = closing.add(
     "invocation",
-    await openInvoke({
+    openInvoke({
       config,
       app: app?.app,
       peers,
       policies,
       host,
-      clock,
-      log: log.scope("dapr.runtime.invoke"),
       resolvePairs,
+      connect: openHttpTarget,
+      hostIp: config.hostIp ?? ownAddress(""),
+      log: log.scope("dapr.runtime.invoke"),
     }),
   );
   const pubsub = openPubsubBlock({
@@ -254,12 +266,12 @@ async function openBlocks(site: Site, base: Base, app: OpenedApp | undefined) {
   ];
   return { invoke, pubsub, outbox, methods, routes: configuration.routes };
 }
-type Blocks = Awaited<ReturnType<typeof openBlocks>>;
+type Blocks = ReturnType<typeof openBlocks>;
 
 /** The servers: gRPC, HTTP, the public HTTP port, the peers' port and the metrics. */
 async function openWires(
   { config, log, closing }: Site,
-  { metrics }: Base,
+  { metrics, spans }: Base,
   { invoke, methods, routes }: Blocks,
   facts: Facts,
 ) {
@@ -269,6 +281,7 @@ async function openWires(
   const pipeline = new Pipeline({
     apiToken: config.apiToken,
     metrics,
+    tracing: spans,
     apiLog: enabled ? log.scope("dapr.runtime.http") : undefined,
     omitHealthChecks,
   });
@@ -287,7 +300,13 @@ async function openWires(
   };
   const http = closing.add("HTTP server", await openHttpServer(httpParts, httpPlaces(config)));
   if (listen.publicPort !== undefined) {
-    const open = new Pipeline({ apiToken: undefined, metrics, apiLog: undefined, omitHealthChecks: true });
+    const open = new Pipeline({
+      apiToken: undefined,
+      metrics,
+      tracing: undefined,
+      apiLog: undefined,
+      omitHealthChecks: true,
+    });
     const parts = {
       ...httpParts,
       methods: [metadataReader(facts)],

@@ -5,11 +5,14 @@
 /** @type {Record<string, string[]>} library → folders, or single files ending in `.ts` */
 const doors = {
   "@bufbuild/protobuf": ["specs", "sidecar", "sdk", "components/pluggable"],
-  "@grpc/grpc-js": ["sidecar/wire/grpc", "sidecar/app-channel", "sidecar/peers", "sdk", "components/pluggable"],
+  "@grpc/grpc-js": ["sidecar/wire/grpc", "sidecar/app-channel", "sidecar/peers", "sidecar/telemetry", "sdk", "components/pluggable"],
   "@marcbachmann/cel-js": ["sidecar/blocks/pubsub", "sidecar/host"],
-  "@opentelemetry/api": ["sidecar/kernel"],
-  "@opentelemetry/exporter-trace-otlp-http": ["sidecar/kernel"],
-  "@opentelemetry/sdk-trace-base": ["sidecar/kernel"],
+  "@opentelemetry/api": ["sidecar/telemetry"],
+  "@opentelemetry/exporter-trace-otlp-http": ["sidecar/telemetry"],
+  "@opentelemetry/exporter-trace-otlp-grpc": ["sidecar/telemetry"],
+  "@opentelemetry/exporter-zipkin": ["sidecar/telemetry"],
+  "@opentelemetry/resources": ["sidecar/telemetry"],
+  "@opentelemetry/sdk-trace-base": ["sidecar/telemetry"],
   commander: ["sidecar/cli"],
   croner: ["sidecar/blocks/jobs", "components/cron"],
   fastify: ["sidecar/wire/http", "sdk"],

@@ -210,7 +210,10 @@ export class Host implements Components {
   #add(entry: Entry, driver: AnyDriver, opened: OpenedByKind[Kind], runtime: Record<string, unknown>): void {
     const { name, type, version } = entry.resource;
     const bare = { name, type, version, kind: driver.kind, driver, opened, runtime } as Component;
-    const component: Component = { ...bare, opened: wrapComponent(bare, this.#parts.policies, this.#parts.metrics) };
+    const component: Component = {
+      ...bare,
+      opened: wrapComponent(bare, this.#parts.policies, this.#parts.metrics, this.#parts.namespace),
+    };
     this.#open.push(component);
     this.#byName.set(name, component);
     Object.assign(entry, { component, state: "ready", why: undefined });

@@ -52,6 +52,11 @@ export class Request implements Call {
     return this.#trace;
   }
 
+  /** The span that serves this request takes the caller's place. */
+  set trace(trace: Trace) {
+    this.#trace = trace;
+  }
+
   /** Adds a header to the answer. */
   reply(name: string, value: string): void {
     this.replyHeaders ??= {};
@@ -61,9 +66,12 @@ export class Request implements Call {
 
 const w3c = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
+/** Whether a header has the form of W3C Trace Context, 3.2. */
+export const isTraceparent = (text: string | undefined): text is string => text !== undefined && w3c.test(text);
+
 /** A valid traceparent is kept, anything else replaced by a new, unsampled one (W3C Trace Context 3.2). */
 export function traceOf(traceparent: string | undefined, tracestate: string | undefined): Trace {
-  if (traceparent && w3c.test(traceparent)) return { traceparent, tracestate };
+  if (isTraceparent(traceparent)) return { traceparent, tracestate };
   return { traceparent: `00-${randomHex(16)}-${randomHex(8)}-00`, tracestate: undefined };
 }
 

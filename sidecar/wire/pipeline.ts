@@ -3,6 +3,7 @@ import { fail, MechaError } from "../../specs/errors.ts";
 import type { ScopedLog } from "../kernel/log.ts";
 import type { Metrics } from "../kernel/metrics.ts";
 import type { Request } from "../kernel/request.ts";
+import type { Tracing } from "../kernel/tracing.ts";
 
 /** What the pipeline needs to know of an endpoint. */
 export interface Endpoint {
@@ -18,6 +19,8 @@ export type Handle<R extends Request = Request> = (request: R) => Promise<number
 export interface PipelineParts {
   readonly apiToken: string | undefined;
   readonly metrics: Metrics | undefined;
+  /** Absent: no spans are made. */
+  readonly tracing: Tracing | undefined;
   /** Absent: API logging is off. */
   readonly apiLog: ScopedLog | undefined;
   readonly omitHealthChecks: boolean;
@@ -27,14 +30,16 @@ type Layer = (endpoint: Endpoint, next: Handle, wire: "http" | "grpc") => Handle
 
 /**
  * The cross-cutting work of both servers, outermost first. The body limit stands before it, in the servers, since it
- * guards reading; the trace is made when it is first asked for (kernel/request.ts).
+ * guards reading.
  */
 export class Pipeline {
   readonly #layers: readonly Layer[];
 
   constructor(parts: PipelineParts) {
     this.#layers = [
-      // Around everything, so that refused calls are counted and logged too.
+      // Outermost, so that a span covers all that a call costs; health is asked too often to be worth one.
+      ...(parts.tracing ? [traceCalls(parts.tracing)] : []),
+      // So that refused calls are counted and logged too.
       ...(parts.metrics ? [measure(parts.metrics)] : []),
       ...(parts.apiLog ? [logCalls(parts.apiLog, parts.omitHealthChecks)] : []),
       // Before decoding: a stranger's body is not looked at.
@@ -65,6 +70,19 @@ const requireToken =
           if (!tokenMatches(token, request.header("dapr-api-token"))) return Promise.reject(fail("tokenInvalid", {}));
           return next(request);
         };
+
+const traceCalls =
+  (tracing: Tracing): Layer =>
+  (endpoint, next, wire) =>
+    endpoint.open
+      ? next
+      : (request) =>
+          tracing.span(
+            endpoint.name,
+            request,
+            () => next(request),
+            (status) => (wire === "http" ? status >= 500 : status !== 0),
+          );
 
 const statusOf = (wire: "http" | "grpc", error: unknown): number => {
   if (error instanceof MechaError) return wire === "http" ? error.httpStatus : error.grpcCode;

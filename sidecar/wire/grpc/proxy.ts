@@ -55,6 +55,7 @@ export function proxyUnknown(
 async function pass(request: ProxyCall, proxy: InvokeProxy): Promise<number> {
   const { call, signal } = request;
   const { "dapr-api-token": _, ...metadata } = toHeaders(call.metadata);
+  metadata["traceparent"] = request.trace.traceparent;
   const deadline = call.getDeadline();
   const at = deadline instanceof Date ? deadline.getTime() : deadline;
   const answer = proxy.grpc({

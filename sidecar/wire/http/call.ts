@@ -1,11 +1,13 @@
 import type { ServerResponse } from "node:http";
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 import type { FastifyRequest } from "fastify";
-import type { HeaderMap, Incoming } from "../../kernel/exchange.ts";
+import type { Incoming } from "../../kernel/exchange.ts";
+import { headersOfRaw } from "../../kernel/headers.ts";
 import type { HttpInput } from "../../kernel/method.ts";
 import { type Headers, Request } from "../../kernel/request.ts";
-import { hasBody, readBody } from "./body.ts";
+import { bodyOf, readBody } from "./body.ts";
 import { RoutedInput } from "./input.ts";
+import { originForm } from "./path.ts";
 
 /** One HTTP request with the place for its answer. */
 export class HttpCall extends Request {
@@ -30,7 +32,7 @@ export class HttpCall extends Request {
 
   /** The same, its body still to be read. */
   streamed(route: string): HttpInput {
-    return this.#input(route, undefined, this.#req.raw);
+    return this.#input(route, undefined, bodyOf(this.#req.raw) ?? Readable.from([]));
   }
 
   #input(route: string, body: Uint8Array | undefined, stream?: Readable): HttpInput {
@@ -50,12 +52,13 @@ export class HttpCall extends Request {
 
   /** The request as service invocation sees it; our own token stays here. */
   incoming(): Incoming {
-    const { "dapr-api-token": _, ...headers } = this.#req.raw.headers as HeaderMap;
+    // From the raw list: several values stay apart, and what HTTP/2 adds with a colon is no header.
+    const { "dapr-api-token": _, ...headers } = headersOfRaw(this.#req.raw.rawHeaders);
     return {
       verb: this.#req.method,
-      url: this.#req.originalUrl,
+      url: originForm(this.#req.originalUrl),
       headers,
-      body: hasBody(this.#req.raw) ? this.#req.raw : undefined,
+      body: bodyOf(this.#req.raw),
       signal: this.signal,
       remoteAddress: this.#req.raw.socket.remoteAddress ?? "",
     };

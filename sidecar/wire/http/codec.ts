@@ -52,10 +52,19 @@ function defaultInput(schema: DescMessage, http: HttpInput): unknown {
   try {
     return fromJson(schema, json, { ignoreUnknownFields: true, registry: wellKnown });
   } catch (error) {
-    const why = (error as Error).message.replace(/^cannot decode message \S+ from JSON: /, "");
-    throw fail("malformedRequest", { why }, { cause: error });
+    throw fail("malformedRequest", { why: inOurWords((error as Error).message) }, { cause: error });
   }
 }
+
+/** What protojson says is wrong, with the field as a caller writes it and without names of messages. */
+function inOurWords(message: string): string {
+  return message
+    .replace(/^cannot decode (?:field|oneof) \S*?([^.\s]+) from JSON:? /, (_, field: string) => `${toCamel(field)}: `)
+    .replace(/^cannot decode message \S+ from JSON:? /, "a value has the wrong form: ")
+    .replace(/maximum recursion depth of (\d+) reached/, "it is nested deeper than $1 levels");
+}
+
+const toCamel = (name: string): string => name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 
 function parseBody(http: HttpInput): JsonObject {
   if (http.body.length === 0) return {};

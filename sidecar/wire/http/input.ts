@@ -47,7 +47,8 @@ export class RoutedInput implements HttpInput {
   }
 
   get metadata(): Record<string, string> {
-    const found: Record<string, string> = {};
+    // Without a prototype, so that metadata.__proto__ is a key like any other.
+    const found: Record<string, string> = Object.create(null);
     if (this.#search === "") return found;
     for (const [key, value] of this.#parsed) {
       if (!key.startsWith(metadataPrefix)) continue;

@@ -11,7 +11,7 @@ export async function writeOutput(
   extra: Readonly<Record<string, string>> | undefined,
 ): Promise<void> {
   const { status, body } = output;
-  const headers: Record<string, string | number> = { ...output.headers, ...extra };
+  const headers = sendable(output.headers, extra);
   if (body === undefined) {
     response.writeHead(status, headers);
     response.end();
@@ -26,6 +26,30 @@ export async function writeOutput(
   }
   await writeStream(response, status, headers, body);
 }
+
+const headerName = /^[\w!#$%&'*+.^`|~-]+$/;
+const notPlain = /[^\t\x20-\x7e]/;
+
+/**
+ * Headers that may be sent. Some carry what a backend said: a name that is none is left out, line breaks become spaces,
+ * and text beyond ASCII goes as its bytes in UTF-8.
+ */
+function sendable(
+  ...parts: readonly (Readonly<Record<string, string>> | undefined)[]
+): Record<string, string | number> {
+  const headers: Record<string, string | number> = {};
+  for (const part of parts) {
+    for (const name in part) {
+      const value = part[name] as string;
+      if (headerName.test(name)) headers[name] = notPlain.test(value) ? toHeaderBytes(value) : value;
+    }
+  }
+  return headers;
+}
+
+const toHeaderBytes = (value: string): string =>
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be sent
+  Buffer.from(value.replace(/[\x00-\x1f\x7f]/g, " "), "utf8").toString("latin1");
 
 /** The first chunk decides between an answer and an error, so nothing is sent before it is there. */
 async function writeStream(

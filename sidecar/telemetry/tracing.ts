@@ -1,0 +1,111 @@
+import { type Context, context, type Span, SpanKind, SpanStatusCode, TraceFlags, trace } from "@opentelemetry/api";
+import type { Config, ResolvedPair } from "../kernel/config-types.ts";
+import { isTraceparent, type Trace } from "../kernel/request.ts";
+import type { Tracing } from "../kernel/tracing.ts";
+
+/**
+ * Opens tracing; undefined when nothing would receive a span, and callers pay nothing.
+ * The exporters' libraries load here, not before.
+ */
+export async function openTracing(
+  config: Config,
+  otelHeaders: readonly ResolvedPair[],
+  version: string,
+): Promise<Tracing | undefined> {
+  const { tracing } = config.configuration;
+  const anywhere = tracing.stdout || tracing.zipkinEndpoint !== undefined || tracing.otel !== undefined;
+  if (!anywhere || tracing.samplingRate <= 0) return undefined;
+  const {
+    BasicTracerProvider,
+    BatchSpanProcessor,
+    ConsoleSpanExporter,
+    ParentBasedSampler,
+    SimpleSpanProcessor,
+    TraceIdRatioBasedSampler,
+  } = await import("@opentelemetry/sdk-trace-base");
+  const { resourceFromAttributes } = await import("@opentelemetry/resources");
+  const processors = [];
+  if (tracing.stdout) processors.push(new SimpleSpanProcessor(new ConsoleSpanExporter()));
+  if (tracing.zipkinEndpoint !== undefined) {
+    const { ZipkinExporter } = await import("@opentelemetry/exporter-zipkin");
+    processors.push(
+      new BatchSpanProcessor(new ZipkinExporter({ url: tracing.zipkinEndpoint, serviceName: config.appId })),
+    );
+  }
+  if (tracing.otel) processors.push(new BatchSpanProcessor(await otlpExporter(tracing.otel, otelHeaders)));
+  const provider = new BasicTracerProvider({
+    resource: resourceFromAttributes({
+      "service.name": config.appId,
+      "service.version": version,
+      "k8s.namespace.name": config.namespace,
+    }),
+    sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(tracing.samplingRate) }),
+    spanProcessors: processors,
+  });
+  const tracer = provider.getTracer("mecha", version);
+  return {
+    async span(name, request, handle, failed) {
+      const attributes = { "dapr.protocol": request.wire, "dapr.app_id": config.appId };
+      const span = tracer.startSpan(
+        name,
+        { kind: SpanKind.SERVER, attributes },
+        parentOf(request.header("traceparent")),
+      );
+      request.trace = traceOfSpan(span, request.header("tracestate"));
+      try {
+        const status = await handle();
+        span.setAttribute("dapr.status_code", String(status));
+        if (failed(status)) span.setStatus({ code: SpanStatusCode.ERROR });
+        return status;
+      } catch (error) {
+        span.setStatus({ code: SpanStatusCode.ERROR, message: error instanceof Error ? error.message : String(error) });
+        throw error;
+      } finally {
+        span.end();
+      }
+    },
+    close: () => provider.shutdown(),
+  };
+}
+
+async function otlpExporter(
+  otel: NonNullable<Config["configuration"]["tracing"]["otel"]>,
+  pairs: readonly ResolvedPair[],
+) {
+  const { endpointAddress, isSecure, protocol, timeoutMs } = otel;
+  const scheme = isSecure ? "https" : "http";
+  const base = endpointAddress.includes("://") ? endpointAddress : `${scheme}://${endpointAddress}`;
+  const timeout = timeoutMs === undefined ? {} : { timeoutMillis: timeoutMs };
+  if (protocol === "http") {
+    const { OTLPTraceExporter } = await import("@opentelemetry/exporter-trace-otlp-http");
+    const headers = Object.fromEntries(pairs.map(({ name, value }) => [name, value]));
+    return new OTLPTraceExporter({
+      url: /\/v1\/traces$/.test(base) ? base : `${base.replace(/\/$/, "")}/v1/traces`,
+      headers,
+      ...timeout,
+    });
+  }
+  const { OTLPTraceExporter } = await import("@opentelemetry/exporter-trace-otlp-grpc");
+  const { Metadata } = await import("@grpc/grpc-js");
+  const metadata = new Metadata();
+  for (const { name, value } of pairs) metadata.set(name, value);
+  return new OTLPTraceExporter({ url: base, metadata, ...timeout });
+}
+
+/** The caller's span as the parent; without one the span begins a trace and the sampling rate decides. */
+function parentOf(traceparent: string | undefined): Context {
+  if (!isTraceparent(traceparent)) return context.active();
+  const [, traceId = "", spanId = "", flags = "00"] = traceparent.split("-");
+  return trace.setSpanContext(context.active(), {
+    traceId,
+    spanId,
+    traceFlags: Number.parseInt(flags, 16),
+    isRemote: true,
+  });
+}
+
+function traceOfSpan(span: Span, tracestate: string | undefined): Trace {
+  const { traceId, spanId, traceFlags } = span.spanContext();
+  const flags = (traceFlags & TraceFlags.SAMPLED).toString(16).padStart(2, "0");
+  return { traceparent: `00-${traceId}-${spanId}-${flags}`, tracestate };
+}
