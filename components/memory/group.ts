@@ -140,11 +140,11 @@ export class Group {
     while (this.#waiting.length > 0) {
       if (this.#calls >= perTurn) {
         this.#schedule();
-        return;
+        break;
       }
       const member = this.#free();
       const delivery = member && this.#waiting.shift();
-      if (!delivery) return;
+      if (!delivery) break;
       if (delivery.expiresAt !== undefined && delivery.expiresAt <= this.#context.clock.now()) continue;
       this.#calls += 1;
       this.#hand(delivery, member);

@@ -5,6 +5,7 @@ import type { Call, OpenContext } from "../contract/driver.ts";
 import { choice, durationMs, flag, text } from "../contract/settings.ts";
 import { isBusy, translate } from "./failures.ts";
 import { parseLocation } from "./location.ts";
+import { pause } from "./pause.ts";
 import { SharedFile } from "./shared-file.ts";
 
 /** Settings of every component that lives in a SQLite file. */
@@ -135,7 +136,7 @@ export class Client {
     const deadline = clock.now() + this.#waitMs;
     let refusal = first;
     while (clock.now() < deadline) {
-      await new Promise<void>((resolve) => clock.after(1 + Math.random() * 8, resolve));
+      await pause(clock, 1 + Math.random() * 8);
       call.signal?.throwIfAborted();
       if (this.#closed !== undefined) throw this.#closedError();
       try {

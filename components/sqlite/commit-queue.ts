@@ -2,6 +2,7 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Clock } from "../contract/driver.ts";
 import type { Disk } from "./disk.ts";
 import { isBusy } from "./failures.ts";
+import { pause } from "./pause.ts";
 
 /** One write that waits for its transaction. */
 export interface Job {
@@ -111,9 +112,13 @@ export class CommitQueue {
       job.reject(error);
       return false;
     });
-    const pause = Math.min(2 ** this.#refusals, longestPauseMs) * (0.5 + Math.random() / 2);
+    if (this.#jobs.length === 0) {
+      this.#schedule();
+      return;
+    }
+    const pauseMs = Math.min(2 ** this.#refusals, longestPauseMs) * (0.5 + Math.random() / 2);
     this.#refusals += 1;
-    this.#clock.after(pause, () => this.#flush());
+    void pause(this.#clock, pauseMs).then(() => this.#flush());
   }
 
   #transaction(): void {

@@ -5,6 +5,7 @@ import type { Clock } from "../contract/driver.ts";
 import { CommitQueue } from "./commit-queue.ts";
 import { Disk } from "./disk.ts";
 import { isBusy } from "./failures.ts";
+import { pause } from "./pause.ts";
 import { Watchers } from "./watchers.ts";
 
 export interface FileOptions {
@@ -121,7 +122,7 @@ async function connect(path: string, options: FileOptions): Promise<DatabaseSync
         database.close();
         throw error;
       }
-      await new Promise<void>((resolve) => options.clock.after(5 + Math.random() * 10, resolve));
+      await pause(options.clock, 5 + Math.random() * 10);
     }
   }
 }

@@ -2,16 +2,19 @@ import { randomUUID } from "node:crypto";
 import type { TObject } from "typebox";
 import type { AnyDriver, OpenedByKind } from "../../components/contract/any-driver.ts";
 import type { Clock, Definition, Open, Opened } from "../../components/contract/driver.ts";
+import { readSettings } from "../../sidecar/host/settings.ts";
 import { systemClock } from "../../sidecar/kernel/clock.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { type Given, openContext, openDriver } from "../support/open-driver.ts";
 import { tempFolder } from "../support/temp-folder.ts";
 
+type Texts = Readonly<Record<string, string>>;
+
 /** A driver under test. */
 export interface Target<D extends AnyDriver> {
   readonly driver: D;
-  /** Settings as decoded values; called in a test, before each opening. */
-  readonly settings?: (dataDir: string) => Given | Promise<Given>;
+  /** Settings as a resource file writes them; called in a test, before each opening. */
+  readonly settings?: (dataDir: string) => Texts | Promise<Texts>;
   /** The server it needs is not on this machine, which has been reported; its cases are skipped. */
   readonly isMissing?: boolean;
   /** `backend`: the server keeps its own time, so that tests wait for the real one. Default: the tests move the clock. */
@@ -36,14 +39,23 @@ type Driver<T> = Definition & { readonly open: Open<TObject, T> };
 /** Opens the target's driver. */
 export async function openBench<T extends Opened>(target: {
   readonly driver: Driver<T>;
-  readonly settings?: (dataDir: string) => Given | Promise<Given>;
+  readonly settings?: (dataDir: string) => Texts | Promise<Texts>;
   readonly time?: "backend";
 }): Promise<Bench<T>> {
   const dataDir = tempFolder();
   const clock = target.time === "backend" ? systemClock : new FakeClock();
-  const reopen = async () =>
-    openDriver(target.driver, (await target.settings?.(dataDir)) ?? {}, openContext({ dataDir, clock }));
+  const reopen = async () => {
+    const texts = (await target.settings?.(dataDir)) ?? {};
+    return openDriver(target.driver, decoded(target.driver, texts), openContext({ dataDir, clock }));
+  };
   return { opened: await reopen(), reopen, ...timeOf(clock) };
+}
+
+function decoded(driver: Definition, texts: Texts): Given {
+  const pairs = Object.entries(texts).map(([name, value]) => ({ name, value }));
+  const { settings, problems, unknown } = readSettings(driver.metadata, undefined, pairs);
+  if (problems.length + unknown.length > 0) throw new Error([...problems, ...unknown].join("; "));
+  return settings;
 }
 
 function timeOf(clock: Clock): Pick<Bench<unknown>, "pass" | "until"> {

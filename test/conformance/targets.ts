@@ -17,7 +17,7 @@ export const stateTargets: Readonly<Record<string, StateTarget>> = {
   "state.in-memory": { driver: memoryState },
   "state.sqlite": { driver: sqliteState },
   "state.sqlite in memory": { driver: sqliteState, settings: () => ({ connectionString: ":memory:" }) },
-  "state.sqlite without WAL": { driver: sqliteState, settings: () => ({ disableWAL: true }) },
+  "state.sqlite without WAL": { driver: sqliteState, settings: () => ({ disableWAL: "true" }) },
 };
 
 export const pubsubTargets: Readonly<Record<string, PubsubTarget>> = {

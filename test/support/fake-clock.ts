@@ -28,6 +28,8 @@ export class FakeClock implements Clock {
   /** Moves on by `ms` and runs what falls due, in order; promises settle in between. */
   async advance(ms: number): Promise<void> {
     const end = this.#now + ms;
+    // What has been started but not yet got so far as to set its timer belongs to this time.
+    await settled();
     for (let next = this.#next(end); next; next = this.#next(end)) {
       this.#timers.delete(next);
       this.#now = Math.max(this.#now, next.at);
@@ -45,5 +47,7 @@ export class FakeClock implements Clock {
   }
 }
 
-/** Lets promises and finished input and output have their turn. */
-const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
+/** Lets promises and finished input and output have their turn, and what follows from them. */
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 3; turn += 1) await new Promise<void>((resolve) => setImmediate(resolve));
+}
