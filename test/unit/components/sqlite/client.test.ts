@@ -128,6 +128,25 @@ test("components that name the same file share a connection, which ends with the
   await expect(second.write(() => 1, {})).rejects.toMatchObject({ reason: "backendUnavailable" });
 });
 
+test("a full disk makes the writes of its transaction unavailable, and later ones succeed when there is room", async () => {
+  const { client } = await opened();
+  const pages = (most: number) => client.prepare(`PRAGMA max_page_count=${most}`).get();
+  pages(8);
+  const large = "x".repeat(20_000);
+  const results = await Promise.allSettled([
+    client.write(() => insert(client, "small"), {}),
+    client.write(() => insert(client, `a${large}`), {}),
+    client.write(() => insert(client, `b${large}`), {}),
+  ]);
+  const refused = results.filter((result) => result.status === "rejected");
+  expect(refused.length).toBeGreaterThan(0);
+  for (const { reason } of refused) expect(reason).toMatchObject({ reason: "backendUnavailable" });
+  expect((await names(client)).length).toBe(results.length - refused.length);
+  pages(1000);
+  await client.write(() => insert(client, `c${large}`), {});
+  expect(await names(client)).toContain(`c${large}`);
+});
+
 test("closing waits for what is being written", async () => {
   const { client, open } = await opened();
   const write = client.write(() => insert(client, "a"), {});
