@@ -11,7 +11,7 @@ export async function writeOutput(
   extra: Readonly<Record<string, string>> | undefined,
 ): Promise<void> {
   const { status, body } = output;
-  const headers = sendable(output.headers, extra);
+  const { headers, ascii } = sendable(output.headers, extra);
   if (body === undefined) {
     response.writeHead(status, headers);
     response.end();
@@ -21,7 +21,8 @@ export async function writeOutput(
   if (typeof body === "string" || body instanceof Uint8Array) {
     headers["content-length"] = Buffer.byteLength(body);
     response.writeHead(status, headers);
-    response.end(body);
+    // Node sends a text and the headers before it as one text in UTF-8, which would encode their bytes once more.
+    response.end(ascii ? body : Buffer.from(body as string));
     return;
   }
   await writeStream(response, status, headers, body);
@@ -34,17 +35,19 @@ const notPlain = /[^\t\x20-\x7e]/;
  * Headers that may be sent. Some carry what a backend said: a name that is none is left out, line breaks become spaces,
  * and text beyond ASCII goes as its bytes in UTF-8.
  */
-function sendable(
-  ...parts: readonly (Readonly<Record<string, string>> | undefined)[]
-): Record<string, string | number> {
+function sendable(...parts: readonly (Readonly<Record<string, string>> | undefined)[]) {
   const headers: Record<string, string | number> = {};
+  let ascii = true;
   for (const part of parts) {
     for (const name in part) {
       const value = part[name] as string;
-      if (headerName.test(name)) headers[name] = notPlain.test(value) ? toHeaderBytes(value) : value;
+      if (!headerName.test(name)) continue;
+      const plain = !notPlain.test(value);
+      ascii &&= plain;
+      headers[name] = plain ? value : toHeaderBytes(value);
     }
   }
-  return headers;
+  return { headers, ascii };
 }
 
 const toHeaderBytes = (value: string): string =>

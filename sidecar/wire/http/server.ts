@@ -92,7 +92,7 @@ function createFastify(parts: HttpServerParts): {
 
 function mountAll(parts: HttpServerParts, fastify: FastifyInstance): void {
   // Fastify must leave bodies alone: any content type is allowed here, and streams are not read before their method runs.
-  for (const verb of ["POST", "PUT", "PATCH", "DELETE"])
+  for (const verb of ["POST", "PUT", "PATCH", "OPTIONS", "QUERY", "DELETE"])
     fastify.addHttpMethod(verb, { hasBody: false, overrideExisting: true });
   for (const method of parts.methods) {
     for (const shape of method.http) {
