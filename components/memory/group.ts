@@ -149,7 +149,9 @@ export class Group {
       this.#calls += 1;
       this.#hand(delivery, member);
     }
-    if (this.#roomWaiters.length > 0 && !this.isFull) this.#freeRoom();
+    // Not at each place that gets free: waking all publishers for one place costs more than the message.
+    const { queueDepth } = this.#settings;
+    if (this.#roomWaiters.length > 0 && this.#depth <= queueDepth - Math.ceil(queueDepth / 8)) this.#freeRoom();
   }
 
   /** The next member in turn that may take a message. */
