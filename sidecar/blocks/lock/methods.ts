@@ -59,8 +59,9 @@ function check({ storeName, resourceId, lockOwner }: Omit<Wanted, "expiryInSecon
   if (expirySeconds !== undefined && expirySeconds <= 0) throw bad("field expiryInSeconds is not over 0");
 }
 
-/** `lock||<prefix>||<resource>`, the prefix as `keyPrefix` says. */
+/** `lock||<prefix>||<resource>`, the prefix as `keyPrefix` says. Throws `lockRequest` when a part would look like two. */
 export function resourceKey({ name, runtime }: Component<"lock">, resource: string, appId: string): string {
+  if (resource.includes("||")) throw fail("lockRequest", { name, why: "field resourceId contains '||'" });
   const strategy = String(runtime["keyPrefix"] ?? "appid");
   const prefix = { appid: appId, "": appId, name }[strategy.toLowerCase()] ?? strategy;
   return strategy.toLowerCase() === "none" ? `lock||${resource}` : `lock||${prefix}||${resource}`;
@@ -142,6 +143,8 @@ const acquire = (open: Open, clock: Clock) =>
       const lock = { resource, owner: wanted.lockOwner, expirySeconds: wanted.expiryInSeconds };
       try {
         const success = await waitFor(store, lock, clock, wanted.waitInSeconds * 1000, request);
+        // Nobody is there any more to use it or to give it back.
+        if (success && wanted.waitInSeconds > 0 && request.signal.aborted) await store.unlock(resource, lock.owner, {});
         const fencingToken = success ? await store.fencingToken?.(resource, lock.owner, request) : undefined;
         return { success, ...(fencingToken === undefined ? {} : { fencingToken }) };
       } catch (error) {
