@@ -1,5 +1,5 @@
 import { type MessageInitShape, toJson } from "@bufbuild/protobuf";
-import { type Any, anyUnpack } from "@bufbuild/protobuf/wkt";
+import { type Any, anyUnpack, durationMs } from "@bufbuild/protobuf/wkt";
 import type {
   ChatMessage,
   Conversation,
@@ -11,6 +11,7 @@ import { causeText, fail } from "../../../specs/errors.ts";
 import type {
   ConversationInputAlpha2,
   ConversationMessage,
+  ConversationRequestAlpha2,
   ConversationResultAlpha2Schema,
   ConversationTools,
 } from "../../../specs/gen/dapr/proto/runtime/v1/ai_pb.js";
@@ -71,10 +72,10 @@ const converseAlpha2 = (find: Find) =>
     const tools = toolsOf(name, input.tools);
     const common = {
       tools,
-      toolChoice: toolChoice ?? (tools.length > 0 ? "auto" : undefined),
+      toolChoice: toolChoiceOf(name, toolChoice, tools),
       temperature,
       contextId,
-      parameters: parametersOf(name, input.parameters),
+      parameters: { ...parametersOf(name, input.parameters), ...wishesOf(input) },
       metadata,
     };
     const outputs: MessageInitShape<typeof ConversationResultAlpha2Schema>[] = [];
@@ -152,6 +153,28 @@ function toolsOf(name: string, tools: readonly ConversationTools[]) {
       parameters: toolTypes.value.parameters,
     };
   });
+}
+
+function toolChoiceOf(
+  name: string,
+  given: string | undefined,
+  tools: readonly { readonly name: string }[],
+): string | undefined {
+  if (!given) return tools.length > 0 ? "auto" : undefined;
+  const words = ["none", "auto", "required", ...tools.map((tool) => tool.name)];
+  if (words.includes(given)) return given;
+  throw fail("conversationParameters", {
+    name,
+    why: `toolChoice must be one of ${words.join(", ")}, got ${JSON.stringify(given)}`,
+  });
+}
+
+/** What the request asks of the model beside its messages reaches the driver among the parameters. */
+function wishesOf({ responseFormat, promptCacheRetention }: ConversationRequestAlpha2): Record<string, unknown> {
+  return {
+    ...(responseFormat ? { responseFormat } : {}),
+    ...(promptCacheRetention ? { promptCacheRetentionMs: durationMs(promptCacheRetention) } : {}),
+  };
 }
 
 /** Parameters as JSON values. */
