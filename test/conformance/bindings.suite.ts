@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { Binding, BindingDriver, BindingEvent, BindingRequest } from "../../components/contract/bindings.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { type Given, openContext, openDriver } from "../support/open-driver.ts";
@@ -19,24 +19,22 @@ export function bindingSuite(target: BindingTarget): void {
   const open = async (clock = new FakeClock()): Promise<Binding> =>
     openDriver(target.driver, await target.prepare(), openContext({ clock }));
 
-  describe(target.driver.type, () => {
-    test("offers the directions it declares and no other", async () => {
-      const binding = await open();
-      const offered = [...(binding.read ? ["input"] : []), ...(binding.invoke ? ["output"] : [])];
-      expect(offered).toEqual([...target.driver.capabilities].sort());
-      expect(Boolean(target.input)).toBe(offered.includes("input"));
-      expect(Boolean(target.output)).toBe(offered.includes("output"));
-    });
-
-    test("closing twice is closing once", async () => {
-      const binding = await open();
-      await binding.close();
-      await binding.close();
-    });
-
-    if (target.output) outputCases(target.output, open);
-    if (target.input) inputCases(target.input, open);
+  test("offers the directions it declares and no other", async () => {
+    const binding = await open();
+    const offered = [...(binding.read ? ["input"] : []), ...(binding.invoke ? ["output"] : [])];
+    expect(offered).toEqual([...target.driver.capabilities].sort());
+    expect(Boolean(target.input)).toBe(offered.includes("input"));
+    expect(Boolean(target.output)).toBe(offered.includes("output"));
   });
+
+  test("closing twice is closing once", async () => {
+    const binding = await open();
+    await binding.close();
+    await binding.close();
+  });
+
+  if (target.output) outputCases(target.output, open);
+  if (target.input) inputCases(target.input, open);
 }
 
 function outputCases(output: NonNullable<BindingTarget["output"]>, open: () => Promise<Binding>): void {

@@ -1,5 +1,5 @@
 import { generateKeyPairSync, randomBytes } from "node:crypto";
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { CryptoDriver, Jwk } from "../../components/contract/crypto.ts";
 import { type Given, openDriver } from "../support/open-driver.ts";
 
@@ -24,27 +24,25 @@ const keys: Readonly<Record<string, Jwk>> = {
 export function cryptoSuite({ driver, prepare }: CryptoTarget): void {
   const open = async () => openDriver(driver, await prepare(keys));
 
-  describe(driver.type, () => {
-    test.each(Object.keys(keys))("the key %s is given with its private parts", async (name) => {
-      const store = await open();
-      expect(await store.key(name, {})).toMatchObject(keys[name] as Jwk);
-    });
+  test.each(Object.keys(keys))("the key %s is given with its private parts", async (name) => {
+    const store = await open();
+    expect(await store.key(name, {})).toMatchObject(keys[name] as Jwk);
+  });
 
-    test("a key asked for many times at once is the same each time", async () => {
-      const store = await open();
-      const answers = await Promise.all(Array.from({ length: 10 }, () => store.key("rsa", {})));
-      for (const answer of answers) expect(answer).toEqual(answers[0]);
-    });
+  test("a key asked for many times at once is the same each time", async () => {
+    const store = await open();
+    const answers = await Promise.all(Array.from({ length: 10 }, () => store.key("rsa", {})));
+    for (const answer of answers) expect(answer).toEqual(answers[0]);
+  });
 
-    test.each(["nowhere", "constructor", "../nowhere"])("the absent key %j is told by name", async (name) => {
-      const store = await open();
-      await expect(store.key(name, {})).rejects.toMatchObject({ reason: "cryptoKey", params: { key: name } });
-    });
+  test.each(["nowhere", "constructor", "../nowhere"])("the absent key %j is told by name", async (name) => {
+    const store = await open();
+    await expect(store.key(name, {})).rejects.toMatchObject({ reason: "cryptoKey", params: { key: name } });
+  });
 
-    test("closing twice is closing once", async () => {
-      const store = await open();
-      await store.close();
-      await store.close();
-    });
+  test("closing twice is closing once", async () => {
+    const store = await open();
+    await store.close();
+    await store.close();
   });
 }

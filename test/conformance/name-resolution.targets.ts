@@ -22,7 +22,7 @@ export const resolverTargets: readonly ResolverTarget[] = [
   {
     driver: mdns,
     registry: true,
-    runs: await requireMulticast(),
+    isMissing: !(await requireMulticast()),
     // Another port than the machine's own multicast DNS, so that tests hear nobody else.
     prepare: async () => ({ port: await freeUdpPort(), timeout: 500 }),
   },

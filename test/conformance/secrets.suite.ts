@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { SecretDriver } from "../../components/contract/secrets.ts";
 import { type Given, openDriver } from "../support/open-driver.ts";
 
@@ -15,43 +15,41 @@ export interface SecretTarget {
 export function secretSuite({ driver, prepare, absent }: SecretTarget): void {
   const open = (secrets: Readonly<Record<string, string>>) => openDriver(driver, prepare(secrets));
 
-  describe(driver.type, () => {
-    test("a secret is read by its name", async () => {
-      const store = await open({ password: "hunter2" });
-      expect(await store.get("password", {}, {})).toEqual({ password: "hunter2" });
-    });
+  test("a secret is read by its name", async () => {
+    const store = await open({ password: "hunter2" });
+    expect(await store.get("password", {}, {})).toEqual({ password: "hunter2" });
+  });
 
-    test("text of any alphabet comes back unchanged", async () => {
-      const store = await open({ text: 'ключ "quoted" \\ 鍵 =' });
-      expect(await store.get("text", {}, {})).toEqual({ text: 'ключ "quoted" \\ 鍵 =' });
-    });
+  test("text of any alphabet comes back unchanged", async () => {
+    const store = await open({ text: 'ключ "quoted" \\ 鍵 =' });
+    expect(await store.get("text", {}, {})).toEqual({ text: 'ключ "quoted" \\ 鍵 =' });
+  });
 
-    test("an absent secret is told apart from an empty one as the store promises", async () => {
-      const store = await open({ empty: "" });
-      expect(await store.get("empty", {}, {})).toEqual({ empty: "" });
-      const answer = store.get("nowhere", {}, {});
-      if (absent) expect(await answer).toEqual(absent("nowhere"));
-      else await expect(answer).rejects.toMatchObject({ reason: "secretNotFound", params: { name: "nowhere" } });
-    });
+  test("an absent secret is told apart from an empty one as the store promises", async () => {
+    const store = await open({ empty: "" });
+    expect(await store.get("empty", {}, {})).toEqual({ empty: "" });
+    const answer = store.get("nowhere", {}, {});
+    if (absent) expect(await answer).toEqual(absent("nowhere"));
+    else await expect(answer).rejects.toMatchObject({ reason: "secretNotFound", params: { name: "nowhere" } });
+  });
 
-    test("names of what every object has are not secrets", async () => {
-      const store = await open({ real: "1" });
-      for (const name of ["constructor", "__proto__", "toString"]) {
-        const answer = store.get(name, {}, {});
-        if (absent) expect(await answer).toEqual({ [name]: "" });
-        else await expect(answer).rejects.toMatchObject({ reason: "secretNotFound" });
-      }
-    });
+  test("names of what every object has are not secrets", async () => {
+    const store = await open({ real: "1" });
+    for (const name of ["constructor", "__proto__", "toString"]) {
+      const answer = store.get(name, {}, {});
+      if (absent) expect(await answer).toEqual({ [name]: "" });
+      else await expect(answer).rejects.toMatchObject({ reason: "secretNotFound" });
+    }
+  });
 
-    test("all secrets are read at once, each under its own name", async () => {
-      const store = await open({ one: "1", two: "2" });
-      expect(await store.getAll({}, {})).toMatchObject({ one: { one: "1" }, two: { two: "2" } });
-    });
+  test("all secrets are read at once, each under its own name", async () => {
+    const store = await open({ one: "1", two: "2" });
+    expect(await store.getAll({}, {})).toMatchObject({ one: { one: "1" }, two: { two: "2" } });
+  });
 
-    test("closing twice is closing once", async () => {
-      const store = await open({ one: "1" });
-      await store.close();
-      await store.close();
-    });
+  test("closing twice is closing once", async () => {
+    const store = await open({ one: "1" });
+    await store.close();
+    await store.close();
   });
 }

@@ -1,4 +1,0 @@
-import { cryptoSuite } from "./crypto.suite.ts";
-import { cryptoTargets } from "./crypto.targets.ts";
-
-for (const target of cryptoTargets) cryptoSuite(target);
