@@ -1,10 +1,9 @@
-import { Readable } from "node:stream";
 import { createRegistry, fromBinary, type JsonObject, toJson } from "@bufbuild/protobuf";
 import { HTTPExtension_Verb } from "../../specs/gen/dapr/proto/common/v1/common_pb.js";
 import { AppCallback } from "../../specs/gen/dapr/proto/runtime/v1/appcallback_pb.js";
 import { file_google_rpc_error_details } from "../../specs/gen/google/rpc/error_details_pb.js";
 import { StatusSchema } from "../../specs/gen/google/rpc/status_pb.js";
-import { readBody } from "../kernel/body.ts";
+import { asStream, readBody } from "../kernel/body.ts";
 import type { Answer, Exchange, HeaderMap } from "../kernel/exchange.ts";
 import { firstHeader, metadataName } from "../kernel/headers.ts";
 import { StatusFailure } from "../kernel/status.ts";
@@ -76,9 +75,6 @@ function asMetadata(headers: HeaderMap): HeaderMap {
   }
   return metadata;
 }
-
-const asStream = (bytes: Uint8Array | undefined): Readable =>
-  Readable.from(bytes?.byteLength ? [bytes] : [], { objectMode: false });
 
 function refusal(failure: StatusFailure): Answer {
   const { grpcCode, message, metadata, httpStatus } = failure;

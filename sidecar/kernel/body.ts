@@ -1,4 +1,4 @@
-import type { Readable, Writable } from "node:stream";
+import { Readable, type Writable } from "node:stream";
 import { fail } from "../../specs/errors.ts";
 
 const empty: Uint8Array = new Uint8Array();
@@ -35,6 +35,10 @@ export function readBody(
     });
   });
 }
+
+/** A body that is all there. */
+export const asStream = (bytes: Uint8Array | undefined): Readable =>
+  Readable.from(bytes?.byteLength ? [bytes] : [], { objectMode: false });
 
 /**
  * Pipes a body into a request. When the body breaks off, `onBroken` is called. When the request ends first, the rest of the

@@ -45,11 +45,14 @@ export interface RawCall {
 export interface RawStatus {
   readonly code: number;
   readonly details: string;
+  /** `-bin` values are base64, here as in all metadata. */
   readonly metadata: HeaderMap;
+  /** Nobody gave this status: the call, or its answer, was lost on the way. */
+  readonly unreached?: true;
 }
 
 export interface RawAnswer {
-  /** Initial metadata; resolves before the first message. */
+  /** Initial metadata; resolves before the first message. When the call is over without a message, `status` resolves first. */
   readonly metadata: Promise<HeaderMap>;
   readonly messages: AsyncIterable<Uint8Array>;
   /** Resolves when the call has ended, with any status. */

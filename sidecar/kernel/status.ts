@@ -72,14 +72,23 @@ export const failedAnswer = (error: unknown): RawAnswer => endedAnswer(statusOfE
 /** An answer that is not there yet; when it is never to come, the call ends with the reason's status. */
 export function laterAnswer(coming: Promise<RawAnswer>): RawAnswer {
   const settled = coming.catch(failedAnswer);
+  const status = settled.then((answer) => answer.status);
   return {
-    metadata: settled.then((answer) => answer.metadata),
+    metadata: settled.then(async (answer) => {
+      let ended = false;
+      void answer.status.then(() => {
+        ended = true;
+      });
+      const metadata = await answer.metadata;
+      if (ended) await status;
+      return metadata;
+    }),
     messages: {
       async *[Symbol.asyncIterator]() {
         yield* (await settled).messages;
       },
     },
-    status: settled.then((answer) => answer.status),
+    status,
   };
 }
 

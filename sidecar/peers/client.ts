@@ -15,7 +15,7 @@ import type {
 import { firstHeader, headersOfRaw } from "../kernel/headers.ts";
 import { Http2Body } from "../kernel/http2-body.ts";
 import { exchangeOverHttp2 } from "../kernel/http2-exchange.ts";
-import { abandoned, failedAnswer } from "../kernel/status.ts";
+import { abandoned, endedAnswer, failedAnswer } from "../kernel/status.ts";
 import { decodeFailure, failureHeader } from "./failure.ts";
 import { decodeFrames, writeFrame } from "./frames.ts";
 import { callHeaders, fromAnswerHeaders, fromStatusTrailers } from "./grpc-headers.ts";
@@ -92,7 +92,8 @@ function call(
   try {
     stream = sessions.open(callHeaders(path, metadata, deadline, now), { endStream: false });
   } catch (error) {
-    return failedAnswer(error instanceof TypeError ? fail("badRequest", { why: error.message }) : unreachable(error));
+    if (error instanceof TypeError) return failedAnswer(fail("badRequest", { why: error.message }, { cause: error }));
+    return endedAnswer(lost(unreachable(error)));
   }
   const abort = () => stream.destroy(new Error("the caller has left"));
   signal.addEventListener("abort", abort, { once: true });
@@ -105,7 +106,12 @@ function call(
   );
 }
 
-const lost = (error: Error): RawStatus => ({ code: codes.unavailable.grpc, details: error.message, metadata: {} });
+const lost = (error: Error): RawStatus => ({
+  code: codes.unavailable.grpc,
+  details: error.message,
+  metadata: {},
+  unreached: true,
+});
 
 async function feed(stream: ClientHttp2Stream, messages: AsyncIterable<Uint8Array>): Promise<void> {
   try {
