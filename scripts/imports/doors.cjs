@@ -5,7 +5,14 @@
 /** @type {Record<string, string[]>} library → folders, or single files ending in `.ts` */
 const doors = {
   "@bufbuild/protobuf": ["specs", "sidecar", "sdk", "components/pluggable"],
-  "@grpc/grpc-js": ["sidecar/wire/grpc", "sidecar/app-channel", "sidecar/peers", "sidecar/telemetry", "sdk", "components/pluggable"],
+  "@grpc/grpc-js": [
+    "sidecar/wire/grpc",
+    "sidecar/app-channel",
+    "sidecar/peers",
+    "sidecar/telemetry",
+    "sdk",
+    "components/pluggable",
+  ],
   "@marcbachmann/cel-js": ["sidecar/blocks/pubsub", "sidecar/host"],
   "@opentelemetry/api": ["sidecar/telemetry"],
   "@opentelemetry/exporter-trace-otlp-http": ["sidecar/telemetry"],
@@ -15,7 +22,7 @@ const doors = {
   "@opentelemetry/sdk-trace-base": ["sidecar/telemetry"],
   commander: ["sidecar/cli"],
   croner: ["sidecar/blocks/jobs", "components/cron"],
-  fastify: ["sidecar/wire/http", "sdk"],
+  fastify: ["sidecar/wire/http"],
   "multicast-dns": ["components/mdns"],
   pino: ["sidecar/kernel"],
   "prom-client": ["sidecar/kernel"],
@@ -25,6 +32,15 @@ const doors = {
 };
 
 /** Libraries only scripts and tests import; they are not there in production. */
-const forTools = ["@dapr/dapr", "ajv", "autocannon", "dependency-cruiser", "esbuild", "fast-check", "vitest"];
+const forTools = [
+  "@dapr/dapr",
+  "ajv",
+  "autocannon",
+  "dependency-cruiser",
+  "esbuild",
+  "fast-check",
+  "typescript",
+  "vitest",
+];
 
 module.exports = { doors, forTools };
