@@ -19,8 +19,10 @@ import { stateMethods } from "./blocks/state/methods.ts";
 import { openOutbox } from "./blocks/state/outbox.ts";
 import { Stores } from "./blocks/state/stores.ts";
 import { unconfiguredMethods } from "./blocks/unconfigured/methods.ts";
-import { pairResolverOf } from "./config/config.ts";
-import { formatProblem } from "./config/problems.ts";
+import { pairResolverOf, reloadResources } from "./config/config.ts";
+import { formatProblem, isError } from "./config/problems.ts";
+import { isSameResource } from "./config/same-resource.ts";
+import { watchFolders } from "./config/watch.ts";
 import { withEmbedded } from "./host/embedded.ts";
 import { Host } from "./host/host.ts";
 import { openPolicies } from "./host/policies.ts";
@@ -28,7 +30,7 @@ import { openResolver } from "./host/resolver.ts";
 import type { AppHealth } from "./kernel/app.ts";
 import { systemClock } from "./kernel/clock.ts";
 import { Closing } from "./kernel/closing.ts";
-import type { Config } from "./kernel/config-types.ts";
+import type { Config, Resource } from "./kernel/config-types.ts";
 import { openLog, type ScopedLog } from "./kernel/log.ts";
 import type { AnyMethod } from "./kernel/method.ts";
 import { Metrics } from "./kernel/metrics.ts";
@@ -135,6 +137,7 @@ async function assemble(site: Site, closeAll: () => Promise<void>): Promise<Side
     );
   closing.add("subscriptions", blocks.pubsub);
   await blocks.pubsub.start();
+  watchResources(site, base, blocks);
   const ports = {
     http: wires.http.port,
     grpc: wires.grpc.port,
@@ -345,6 +348,32 @@ function grpcAddresses({ listen, appId }: Config): string[] {
   if (listen.unixDomainSocketDir) return [`unix:${join(listen.unixDomainSocketDir, `dapr-${appId}-grpc.socket`)}`];
   const hosts = listen.addresses.length > 0 ? listen.addresses : ["[::]"];
   return hosts.map((host) => `${host.includes(":") && !host.startsWith("[") ? `[${host}]` : host}:${listen.grpcPort}`);
+}
+
+/** Follows changes of the resource files while the sidecar runs. */
+function watchResources(site: Site, { host }: Base, { pubsub }: Blocks): void {
+  const { config, options, closing, clock } = site;
+  const { enabled, reconcileIntervalMs: intervalMs } = config.hotReload;
+  if (!enabled || config.resourcesPaths.length === 0) return;
+  const log = site.log.scope("dapr.runtime.hotreload");
+  let { httpEndpoints, resiliency } = config;
+  const onChange = async () => {
+    const loaded = await reloadResources(config, options.env);
+    for (const problem of loaded.problems) log.warn(formatProblem(problem));
+    if (loaded.problems.some(isError)) return log.error("the changed resources are not used; those in force stay");
+    const components = config.embedded ? withEmbedded(loaded.components, config.dataDir) : loaded.components;
+    const { opened, closed, failed } = await host.apply(components, isSameResource);
+    for (const why of failed) log.error("a changed component is not used", { error: why });
+    if (opened.length + closed.length > 0) log.info("components changed", { opened, closed });
+    pubsub.declare(loaded.subscriptions);
+    const same = (a: readonly Resource[], b: readonly Resource[]) =>
+      a.length === b.length && a.every((one, i) => isSameResource(one, b[i] as Resource));
+    if (!same(httpEndpoints, loaded.httpEndpoints) || !same(resiliency, loaded.resiliency)) {
+      log.warn("changed HTTPEndpoint and Resiliency resources are used after the next start");
+    }
+    ({ httpEndpoints, resiliency } = loaded);
+  };
+  closing.add("resource watch", watchFolders({ folders: config.resourcesPaths, intervalMs, clock, log, onChange }));
 }
 
 /** Makes this sidecar findable; a failure is logged, since only invocation by others needs it. */

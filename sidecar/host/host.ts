@@ -1,32 +1,12 @@
-import { type AnyDriver, type Kind, type OpenedByKind, runtimeSettings } from "../../components/contract/any-driver.ts";
-import type { Clock } from "../../components/contract/driver.ts";
+import type { Kind } from "../../components/contract/any-driver.ts";
 import { causeText, fail } from "../../specs/errors.ts";
 import type { Component, ComponentState, ComponentStatus, Components } from "../kernel/components.ts";
-import type { ComponentResource, ResolvePairs, SecretReference } from "../kernel/config-types.ts";
+import type { ComponentResource, SecretReference } from "../kernel/config-types.ts";
 import { withDeadline } from "../kernel/deadline.ts";
-import { didYouMean } from "../kernel/did-you-mean.ts";
-import type { ScopedLog } from "../kernel/log.ts";
-import type { Metrics } from "../kernel/metrics.ts";
-import type { Policies } from "../kernel/policy.ts";
-import { readSettings } from "./settings.ts";
-import { wrapComponent } from "./wrap.ts";
+import { loadDriver, type OpeningParts, openComponent, placeOf } from "./opening.ts";
 
-/** Loads a driver by `type` or `type/version`, in lower case. */
-export type Registry = Readonly<Record<string, () => Promise<{ readonly default: unknown }>>>;
-
-export interface HostParts {
-  readonly registry: Registry;
+export interface HostParts extends OpeningParts {
   readonly resources: readonly ComponentResource[];
-  readonly resolvePairs: ResolvePairs;
-  readonly policies: Policies;
-  readonly metrics: Metrics | undefined;
-  readonly appId: string;
-  readonly namespace: string;
-  readonly dataDir: string;
-  /** Unknown metadata keys are errors. */
-  readonly strict: boolean;
-  readonly clock: Clock;
-  readonly log: ScopedLog;
 }
 
 /** One declared component and what has become of it. */
@@ -40,16 +20,33 @@ interface Entry {
   capabilities: readonly string[];
 }
 
+/** What a change of the resource files did. */
+export interface Applied {
+  readonly opened: readonly string[];
+  readonly closed: readonly string[];
+  /** Problems of components that stay as they were, or stay out. */
+  readonly failed: readonly string[];
+}
+
 const firstRetryMs = 1_000;
 const longestRetryMs = 60_000;
 const pingIntervalMs = 15_000;
 
+const newEntry = (resource: ComponentResource): Entry => ({
+  resource,
+  state: "pending",
+  why: undefined,
+  component: undefined,
+  tried: Promise.resolve(),
+  capabilities: [],
+});
+
 /** Opens components, keeps them, and closes them in reverse. */
 export class Host implements Components {
   readonly #parts: HostParts;
-  readonly #entries: Entry[] = [];
+  #entries: Entry[] = [];
   /** In the order of opening. */
-  readonly #open: Component[] = [];
+  #open: Component[] = [];
   readonly #byName = new Map<string, Component>();
   readonly #listeners = new Set<{ readonly kind: Kind; readonly listener: (component: Component) => void }>();
   readonly #closing = new AbortController();
@@ -64,26 +61,47 @@ export class Host implements Components {
    * Rejects with `openFailed` naming every component that could not be opened and may not be ignored.
    */
   async start(): Promise<void> {
-    this.#refuseTwoActorStores();
-    for (const resource of this.#parts.resources) {
-      this.#entries.push({
-        resource,
-        state: "pending",
-        why: undefined,
-        component: undefined,
-        tried: Promise.resolve(),
-        capabilities: [],
-      });
-    }
-    for (const entry of this.#entries) entry.tried = this.#firstTry(entry, [entry.resource.name]);
+    refuseTwoActorStores(this.#parts.resources);
+    this.#entries = this.#parts.resources.map(newEntry);
+    for (const entry of this.#entries) entry.tried = this.#firstTry(entry);
     await Promise.all(this.#entries.map((entry) => entry.tried));
     const broken = this.#entries.filter((entry) => entry.state === "failed" && !entry.resource.ignoreErrors);
     if (broken.length > 0) throw fail("openFailed", { why: broken.map(describe).join("\n") });
-    this.#watchHealth();
+    this.#every(pingIntervalMs, () => Promise.all(this.#entries.map((entry) => this.#ping(entry))));
+  }
+
+  /**
+   * Brings the open components in line with changed resources, as `isSame` tells them apart: new ones are opened, changed
+   * ones are opened beside the old and then take its place, removed ones are closed. What cannot be opened changes nothing.
+   */
+  async apply(
+    resources: readonly ComponentResource[],
+    isSame: (a: ComponentResource, b: ComponentResource) => boolean,
+  ): Promise<Applied> {
+    refuseTwoActorStores(resources);
+    const kept = new Set(resources.map(({ name }) => name));
+    const gone = this.#entries.filter(({ resource }) => !kept.has(resource.name));
+    const changed = resources.filter((one) => !this.#entries.some(({ resource }) => isSame(resource, one)));
+    const result = { opened: [] as string[], closed: [] as string[], failed: [] as string[] };
+    for (const resource of changed) {
+      const entry = newEntry(resource);
+      try {
+        entry.component = await this.#openEntry(entry, [resource.name]);
+        await this.#replace(entry);
+        result.opened.push(resource.name);
+      } catch (error) {
+        result.failed.push(causeText(error));
+      }
+    }
+    for (const entry of gone) {
+      await this.#remove(entry);
+      result.closed.push(entry.resource.name);
+    }
+    return result;
   }
 
   find<K extends Kind>(kind: K, name: string): Component<K> | undefined {
-    const component = this.#byName.get(name) ?? this.#byName.get(name.toLowerCase());
+    const component = this.#byName.get(name);
     // Looked up by kind, so the component's type follows from it.
     if (component?.kind === kind) return component as unknown as Component<K>;
     const entry = this.#entries.find(({ resource }) => resource.name === name && kindOf(resource.type) === kind);
@@ -100,10 +118,10 @@ export class Host implements Components {
   }
 
   statuses(): readonly ComponentStatus[] {
-    return this.#entries.map(({ resource, state, why, capabilities }) => ({
-      name: resource.name,
-      type: resource.type,
-      version: resource.version,
+    return this.#entries.map(({ resource: { name, type, version }, state, why, capabilities }) => ({
+      name,
+      type,
+      version,
       state,
       why,
       capabilities,
@@ -125,21 +143,14 @@ export class Host implements Components {
     for (let component = this.#open.pop(); component; component = this.#open.pop()) {
       this.#byName.delete(component.name);
       const entry = this.#entries.find((one) => one.component === component);
-      try {
-        await component.opened.close();
-      } catch (error) {
-        this.#parts.log.error("a component did not close cleanly", {
-          component: component.name,
-          error: causeText(error),
-        });
-      }
+      await this.#closeOne(component);
       if (entry) entry.state = "closed";
     }
   }
 
-  async #firstTry(entry: Entry, path: readonly string[]): Promise<void> {
+  async #firstTry(entry: Entry): Promise<void> {
     try {
-      await this.#openEntry(entry, path);
+      this.#keep(entry, await this.#openEntry(entry, [entry.resource.name]));
     } catch (error) {
       this.#failed(entry, error);
       if (entry.resource.ignoreErrors) this.#retryLater(entry, firstRetryMs);
@@ -147,180 +158,139 @@ export class Host implements Components {
   }
 
   #failed(entry: Entry, error: unknown): void {
-    entry.state = "failed";
-    entry.why = causeText(error);
-    const { name, type } = entry.resource;
-    this.#parts.log.error("a component could not be opened", {
-      component: name,
-      component_type: type,
-      error: entry.why,
-    });
-    this.#parts.metrics?.count("runtime_component_init_fail_total", "Components that could not be opened.", {
-      component: type,
-      reason: "init",
-      componentName: name,
-    })();
+    Object.assign(entry, { state: "failed", why: causeText(error) });
+    const { name: component, type } = entry.resource;
+    const { log, metrics } = this.#parts;
+    log.error("a component could not be opened", { component, component_type: type, error: entry.why });
+    const labels = { component: type, reason: "init", componentName: component };
+    metrics?.count("runtime_component_init_fail_total", "Components that could not be opened.", labels)();
   }
 
   #retryLater(entry: Entry, ms: number): void {
-    const cancel = this.#parts.clock.after(ms, () => {
-      this.#pending.delete(cancel);
-      this.#openEntry(entry, [entry.resource.name]).catch((error: unknown) => {
+    this.#later(ms, async () => {
+      // Taken out of the resources meanwhile.
+      if (!this.#entries.includes(entry)) return;
+      try {
+        this.#keep(entry, await this.#openEntry(entry, [entry.resource.name]));
+      } catch (error) {
         if (this.#closing.signal.aborted) return;
         this.#failed(entry, error);
         this.#retryLater(entry, Math.min(ms * 2, longestRetryMs));
-      });
+      }
     });
-    this.#pending.add(cancel);
   }
 
-  async #openEntry(entry: Entry, path: readonly string[]): Promise<void> {
+  /** `path` is the chain of components that wait for one another's secrets. */
+  async #openEntry(entry: Entry, path: readonly string[]): Promise<Component> {
     const { resource } = entry;
-    const { clock, log } = this.#parts;
-    const driver = await this.#loadDriver(resource);
+    const driver = await loadDriver(this.#parts.registry, resource);
     entry.capabilities = driver.capabilities;
-    const { settings, runtime } = await this.#settingsOf(resource, driver, path);
-    const opened = await withDeadline(
-      clock,
-      `opening ${resource.name}`,
-      resource.initTimeoutMs,
-      this.#closing.signal,
-      async (signal) => {
-        const { appId, namespace, dataDir } = this.#parts;
-        // Read by this driver's own schema a few lines above.
-        const open = driver.open as (settings: unknown, context: object) => Promise<OpenedByKind[Kind]>;
-        const result = await open(settings, {
-          name: resource.name,
-          appId,
-          namespace,
-          dataDir,
-          clock,
-          signal,
-          log: log.scope(resource.type),
-        });
-        // Too late: nobody waits for it any more.
-        if (signal.aborted) await result.close();
-        return result;
-      },
-    );
-    this.#add(entry, driver, opened, runtime);
-    log.info("component loaded", { component: resource.name, component_type: `${resource.type}/${resource.version}` });
+    const readSecret = (reference: SecretReference) => this.#readSecret(reference, path);
+    const component = await openComponent(this.#parts, resource, driver, readSecret, this.#closing.signal);
+    this.#parts.log.info("component loaded", {
+      component: resource.name,
+      component_type: `${resource.type}/${resource.version}`,
+    });
+    return component;
   }
 
-  #add(entry: Entry, driver: AnyDriver, opened: OpenedByKind[Kind], runtime: Record<string, unknown>): void {
-    const { name, type, version } = entry.resource;
-    const bare = { name, type, version, kind: driver.kind, driver, opened, runtime } as Component;
-    const component: Component = {
-      ...bare,
-      opened: wrapComponent(bare, this.#parts.policies, this.#parts.metrics, this.#parts.namespace),
-    };
+  #keep(entry: Entry, component: Component): void {
     this.#open.push(component);
-    this.#byName.set(name, component);
+    this.#byName.set(component.name, component);
     Object.assign(entry, { component, state: "ready", why: undefined });
-    this.#parts.metrics?.count("runtime_component_init_total", "Components opened.", { component: type })();
+    this.#parts.metrics?.count("runtime_component_init_total", "Components opened.", { component: component.type })();
     for (const { kind, listener } of this.#listeners) if (kind === component.kind) listener(component);
   }
 
-  async #loadDriver({ name, type, version, source }: ComponentResource): Promise<AnyDriver> {
-    const { registry } = this.#parts;
-    const wanted = type.toLowerCase();
-    const load = registry[version === "v1" ? wanted : `${wanted}/${version}`];
-    if (load) return (await load()).default as AnyDriver;
-    const at = `${source.file}:${source.line}: component ${name}: spec.type ${type}/${version}`;
-    if (registry[wanted])
-      throw fail("openFailed", { why: `${at}: there is no such version; leave spec.version out or write v1` });
-    const hint = didYouMean(wanted, Object.keys(registry));
-    throw fail("openFailed", {
-      why: `${at}: there is no such driver${hint ? `; ${hint}` : ""}; \`mecha components\` lists them`,
-    });
+  /** A changed component takes the place of the old one; the old one is closed when nothing finds it any more. */
+  async #replace(entry: Entry): Promise<void> {
+    const { component, resource } = entry;
+    const old = this.#entries.find((one) => one.resource.name === resource.name);
+    this.#entries = [...this.#entries.filter((one) => one !== old), entry];
+    if (old?.component) this.#open = this.#open.filter((one) => one !== old.component);
+    if (component) this.#keep(entry, component);
+    if (old?.component) await this.#closeOne(old.component);
   }
 
-  async #settingsOf(resource: ComponentResource, driver: AnyDriver, path: readonly string[]) {
-    const { resolvePairs, strict, log } = this.#parts;
-    const owner = {
-      name: resource.name,
-      ...(resource.secretStore === undefined ? {} : { secretStore: resource.secretStore }),
-    };
-    const pairs = await resolvePairs(owner, resource.metadata, (reference) => this.#readSecret(reference, path));
-    const read = readSettings(driver.metadata, runtimeSettings[driver.kind], pairs);
-    const at = `${resource.source.file}:${resource.source.line}: component ${resource.name}`;
-    const wrong = strict ? [...read.problems, ...read.unknown] : read.problems;
-    if (wrong.length > 0) throw fail("openFailed", { why: wrong.map((one) => `${at}: ${one}`).join("\n") });
-    for (const one of read.unknown) log.warn(`${at}: ${one}`);
-    return read;
+  async #remove(entry: Entry): Promise<void> {
+    const { component, resource } = entry;
+    this.#entries = this.#entries.filter((one) => one !== entry);
+    this.#byName.delete(resource.name);
+    if (!component) return;
+    this.#open = this.#open.filter((one) => one !== component);
+    await this.#closeOne(component);
   }
 
-  /** Waits for the secret store when it is still being opened. `path` is the chain of components that wait for one another. */
+  async #closeOne({ name, opened }: Component): Promise<void> {
+    try {
+      await opened.close();
+    } catch (error) {
+      this.#parts.log.error("a component did not close cleanly", { component: name, error: causeText(error) });
+    }
+  }
+
+  /** Waits for the secret store when it is still being opened. */
   async #readSecret({ store, name, key }: SecretReference, path: readonly string[]): Promise<string> {
+    const problem = (why: string) => fail("openFailed", { why: `secretKeyRef ${name}: ${why}` });
     const entry = this.#entries.find(
       ({ resource }) => resource.name === store && kindOf(resource.type) === "secretstores",
     );
     if (!entry) {
       const known = this.names("secretstores").join(", ") || "none";
-      throw fail("openFailed", {
-        why: `secretKeyRef ${name}: secret store ${store} is not declared (auth.secretStore); declared: ${known}`,
-      });
+      throw problem(`secret store ${store} is not declared (auth.secretStore); declared: ${known}`);
     }
-    if (path.includes(store))
-      throw fail("openFailed", { why: `secretKeyRef ${name}: ${[...path, store].join(" needs ")}, which is a circle` });
+    if (this.#needs(store, path[0] ?? "")) throw problem(`${path[0]} and ${store} need each other's secrets`);
     await entry.tried;
     const values = await this.find("secretstores", store)?.opened.get(name, {}, { signal: this.#closing.signal });
     const value = values?.[key];
     if (value === undefined) {
-      throw fail("openFailed", {
-        why: `secretKeyRef ${name}: secret store ${store} holds no key ${key}; it holds ${Object.keys(values ?? {}).join(", ") || "nothing"}`,
-      });
+      throw problem(
+        `secret store ${store} holds no key ${key}; it holds ${Object.keys(values ?? {}).join(", ") || "nothing"}`,
+      );
     }
     return value;
   }
 
-  #refuseTwoActorStores(): void {
-    const flagged = this.#parts.resources.filter(({ metadata }) =>
-      metadata.some(({ name, value }) => name.toLowerCase() === "actorstatestore" && value?.toLowerCase() === "true"),
-    );
-    const [first, second] = flagged;
-    if (!first || !second) return;
-    throw fail("openFailed", {
-      why: `${second.source.file}:${second.source.line}: component ${second.name}: actorStateStore is already set by ${first.name}; only one store may have it`,
+  /** Whether opening `store` waits, over any number of steps, for `name`. */
+  #needs(store: string, name: string, seen: ReadonlySet<string> = new Set()): boolean {
+    if (store === name) return true;
+    if (seen.has(store)) return false;
+    const entry = this.#entries.find(({ resource }) => resource.name === store);
+    const next = new Set([...seen, store]);
+    return (entry?.resource.neededSecrets ?? []).some((one) => this.#needs(one.store, name, next));
+  }
+
+  /** Runs once after `ms`, unless the host closes before. */
+  #later(ms: number, run: () => Promise<unknown>): void {
+    const cancel = this.#parts.clock.after(ms, () => {
+      this.#pending.delete(cancel);
+      void run();
+    });
+    this.#pending.add(cancel);
+  }
+
+  #every(ms: number, run: () => Promise<unknown>): void {
+    this.#later(ms, async () => {
+      await run();
+      if (!this.#closing.signal.aborted) this.#every(ms, run);
     });
   }
 
-  /** Pings what can be pinged, so that a broken backend shows before somebody needs it. */
-  #watchHealth(): void {
-    const round = async () => {
-      await Promise.all(this.#entries.map((entry) => this.#ping(entry)));
-      if (!this.#closing.signal.aborted) schedule();
-    };
-    const schedule = () => {
-      const cancel = this.#parts.clock.after(pingIntervalMs, () => {
-        this.#pending.delete(cancel);
-        void round();
-      });
-      this.#pending.add(cancel);
-    };
-    schedule();
-  }
-
+  /** Asks a component that can be asked, so that a broken backend shows before somebody needs it. */
   async #ping(entry: Entry): Promise<void> {
-    const opened = entry.component?.opened;
+    const { resource, component } = entry;
+    const opened = component?.opened;
     if (!opened?.ping) return;
+    const { clock, log } = this.#parts;
+    const ping = (signal: AbortSignal) => opened.ping?.({ signal }) ?? Promise.resolve();
     try {
-      await withDeadline(
-        this.#parts.clock,
-        `ping of ${entry.resource.name}`,
-        pingIntervalMs / 3,
-        this.#closing.signal,
-        (signal) => (opened.ping as NonNullable<typeof opened.ping>)({ signal }),
-      );
+      await withDeadline(clock, `ping of ${resource.name}`, pingIntervalMs / 3, this.#closing.signal, ping);
       if (entry.state === "degraded") Object.assign(entry, { state: "ready", why: undefined });
     } catch (error) {
       if (this.#closing.signal.aborted) return;
-      if (entry.state === "ready")
-        this.#parts.log.warn("a component does not answer", {
-          component: entry.resource.name,
-          error: causeText(error),
-        });
-      Object.assign(entry, { state: "degraded", why: causeText(error) });
+      const why = causeText(error);
+      if (entry.state === "ready") log.warn("a component does not answer", { component: resource.name, error: why });
+      Object.assign(entry, { state: "degraded", why });
     }
   }
 }
@@ -329,6 +299,15 @@ export class Host implements Components {
 const kindOf = (type: string): string => type.slice(0, type.indexOf(".")).toLowerCase();
 
 const describe = ({ resource, why }: Entry): string => {
-  const at = `${resource.source.file}:${resource.source.line}`;
-  return why?.startsWith(at) ? why : `${at}: component ${resource.name} (${resource.type}): ${why}`;
+  const at = placeOf(resource);
+  return why?.startsWith(at) ? why : `${at} (${resource.type}): ${why}`;
 };
+
+function refuseTwoActorStores(resources: readonly ComponentResource[]): void {
+  const [first, second] = resources.filter(({ metadata }) =>
+    metadata.some(({ name, value }) => name.toLowerCase() === "actorstatestore" && value?.toLowerCase() === "true"),
+  );
+  if (!first || !second) return;
+  const why = `${placeOf(second)}: actorStateStore is already set by ${first.name}; only one store may have it`;
+  throw fail("openFailed", { why });
+}

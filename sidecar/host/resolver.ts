@@ -7,7 +7,7 @@ import { causeText, fail } from "../../specs/errors.ts";
 import type { Config } from "../kernel/config-types.ts";
 import { didYouMean } from "../kernel/did-you-mean.ts";
 import type { ScopedLog } from "../kernel/log.ts";
-import type { Registry } from "./host.ts";
+import type { Registry } from "./opening.ts";
 import { readSettings } from "./settings.ts";
 
 export interface ResolverParts {

@@ -1,0 +1,91 @@
+import { type AnyDriver, type Kind, type OpenedByKind, runtimeSettings } from "../../components/contract/any-driver.ts";
+import type { Clock } from "../../components/contract/driver.ts";
+import { fail } from "../../specs/errors.ts";
+import type { Component } from "../kernel/components.ts";
+import type { ComponentResource, ResolvePairs, SecretReference } from "../kernel/config-types.ts";
+import { withDeadline } from "../kernel/deadline.ts";
+import { didYouMean } from "../kernel/did-you-mean.ts";
+import type { ScopedLog } from "../kernel/log.ts";
+import type { Metrics } from "../kernel/metrics.ts";
+import type { Policies } from "../kernel/policy.ts";
+import { readSettings, type Settings } from "./settings.ts";
+import { wrapComponent } from "./wrap.ts";
+
+/** Loads a driver by `type` or `type/version`, in lower case. */
+export type Registry = Readonly<Record<string, () => Promise<{ readonly default: unknown }>>>;
+
+export interface OpeningParts {
+  readonly registry: Registry;
+  readonly resolvePairs: ResolvePairs;
+  readonly policies: Policies;
+  readonly metrics: Metrics | undefined;
+  readonly appId: string;
+  readonly namespace: string;
+  readonly dataDir: string;
+  /** Unknown metadata keys are errors. */
+  readonly strict: boolean;
+  readonly clock: Clock;
+  readonly log: ScopedLog;
+}
+
+/** `file:line: component name`, in front of every problem of a component. */
+export const placeOf = ({ source, name }: ComponentResource): string =>
+  `${source.file}:${source.line}: component ${name}`;
+
+/** The driver of a component. Rejects with `openFailed` that says what is meant. */
+export async function loadDriver(registry: Registry, resource: ComponentResource): Promise<AnyDriver> {
+  const { type, version } = resource;
+  const wanted = type.toLowerCase();
+  const load = registry[version === "v1" ? wanted : `${wanted}/${version}`];
+  if (load) return (await load()).default as AnyDriver;
+  const at = `${placeOf(resource)}: spec.type ${type}/${version}`;
+  if (registry[wanted]) {
+    throw fail("openFailed", { why: `${at}: there is no such version; leave spec.version out or write v1` });
+  }
+  const hint = didYouMean(wanted, Object.keys(registry));
+  const help = hint ? `; ${hint}` : "";
+  throw fail("openFailed", { why: `${at}: there is no such driver${help}; \`mecha components\` lists them` });
+}
+
+/**
+ * Opens one component: reads its settings, opens the driver within initTimeout and wraps what it gives in policies and
+ * metrics. Rejects with the reason and leaves nothing open.
+ */
+export async function openComponent(
+  parts: OpeningParts,
+  resource: ComponentResource,
+  driver: AnyDriver,
+  readSecret: (reference: SecretReference) => Promise<string>,
+  closing: AbortSignal,
+): Promise<Component> {
+  const { clock, log, appId, namespace, dataDir, policies, metrics } = parts;
+  const { name, type, version } = resource;
+  const { settings, runtime } = await settingsOf(parts, resource, driver, readSecret);
+  const opened = await withDeadline(clock, `opening ${name}`, resource.initTimeoutMs, closing, async (signal) => {
+    // Read by this driver's own schema a line above.
+    const open = driver.open as (settings: unknown, context: object) => Promise<OpenedByKind[Kind]>;
+    const result = await open(settings, { name, appId, namespace, dataDir, clock, signal, log: log.scope(type) });
+    // Too late: nobody waits for it any more.
+    if (signal.aborted) await result.close();
+    return result;
+  });
+  const bare = { name, type, version, kind: driver.kind, driver, opened, runtime } as Component;
+  return { ...bare, opened: wrapComponent(bare, policies, metrics, namespace) };
+}
+
+async function settingsOf(
+  { resolvePairs, strict, log }: OpeningParts,
+  resource: ComponentResource,
+  driver: AnyDriver,
+  readSecret: (reference: SecretReference) => Promise<string>,
+): Promise<Settings> {
+  const { name, secretStore } = resource;
+  const owner = { name, ...(secretStore === undefined ? {} : { secretStore }) };
+  const pairs = await resolvePairs(owner, resource.metadata, readSecret);
+  const read = readSettings(driver.metadata, runtimeSettings[driver.kind], pairs);
+  const wrong = strict ? [...read.problems, ...read.unknown] : read.problems;
+  const at = placeOf(resource);
+  if (wrong.length > 0) throw fail("openFailed", { why: wrong.map((one) => `${at}: ${one}`).join("\n") });
+  for (const one of read.unknown) log.warn(`${at}: ${one}`);
+  return read;
+}
