@@ -356,16 +356,24 @@ function watchResources(site: Site, { host }: Base, { pubsub }: Blocks): void {
   const { enabled, reconcileIntervalMs: intervalMs } = config.hotReload;
   if (!enabled || config.resourcesPaths.length === 0) return;
   const log = site.log.scope("dapr.runtime.hotreload");
-  let { httpEndpoints, resiliency } = config;
+  let { components, subscriptions, httpEndpoints, resiliency } = config;
   const onChange = async () => {
     const loaded = await reloadResources(config, options.env);
     for (const problem of loaded.problems) log.warn(formatProblem(problem));
     if (loaded.problems.some(isError)) return log.error("the changed resources are not used; those in force stay");
-    const components = config.embedded ? withEmbedded(loaded.components, config.dataDir) : loaded.components;
-    const { opened, closed, failed } = await host.apply(components, isSameResource);
+    // A file that cannot be read now, because it is being edited or is wrong, takes nothing away.
+    const troubled = new Set(loaded.problems.map(({ file }) => file));
+    const kept = <R extends Resource>(before: readonly R[], now: readonly R[]): readonly R[] => [
+      ...now,
+      ...before.filter((one) => troubled.has(one.source.file) && !now.some(({ name }) => name === one.name)),
+    ];
+    components = kept(components, loaded.components);
+    subscriptions = kept(subscriptions, loaded.subscriptions);
+    const all = config.embedded ? withEmbedded(components, config.dataDir) : components;
+    const { opened, closed, failed } = await host.apply(all, isSameResource);
     for (const why of failed) log.error("a changed component is not used", { error: why });
     if (opened.length + closed.length > 0) log.info("components changed", { opened, closed });
-    pubsub.declare(loaded.subscriptions);
+    pubsub.declare(subscriptions);
     const same = (a: readonly Resource[], b: readonly Resource[]) =>
       a.length === b.length && a.every((one, i) => isSameResource(one, b[i] as Resource));
     if (!same(httpEndpoints, loaded.httpEndpoints) || !same(resiliency, loaded.resiliency)) {

@@ -23,7 +23,7 @@ export function watchFolders({ folders, intervalMs, clock, log, onChange }: Watc
   let cancelSettle = () => {};
   let cancelInterval = () => {};
   const run = () => {
-    if (running) {
+    if (running !== undefined) {
       again = true;
       return;
     }
