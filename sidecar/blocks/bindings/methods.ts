@@ -1,3 +1,4 @@
+import type { BindingAnswer } from "../../../components/contract/bindings.ts";
 import { causeText, fail, MechaError } from "../../../specs/errors.ts";
 import { Dapr } from "../../../specs/gen/dapr/proto/runtime/v1/dapr_pb.js";
 import type { Components } from "../../kernel/components.ts";
@@ -32,6 +33,12 @@ export function bindingMethods(components: Components): readonly AnyMethod[] {
           return { data: answer?.data ?? new Uint8Array(0), metadata: { ...answer?.metadata } };
         } catch (error) {
           if (error instanceof MechaError && error.reason === "malformedRequest") throw error;
+          // A failure may carry what the outside answered, such as an HTTP status.
+          if (error instanceof MechaError && error.reason === "bindingFailed") {
+            const { metadata } = (error.params["answer"] ?? {}) as BindingAnswer;
+            for (const [key, value] of Object.entries(metadata ?? {})) request.reply(`metadata.${key}`, value);
+            throw error;
+          }
           throw fail("bindingFailed", { name, cause: causeText(error) }, { cause: error });
         }
       },
