@@ -7,7 +7,7 @@ import type { HttpInput, HttpOutput } from "../../kernel/method.ts";
 import { itemsOf, membersOf, textOf } from "./json-text.ts";
 import type { FailedEntry } from "./publish.ts";
 
-/** HTTP codec of bulk publish: a JSON array of `{entryId, event, contentType, metadata?}`. */
+/** HTTP codec of bulk publish: a JSON array of `{entryId, event, contentType, metadata?}`; field names in any case. */
 
 type EntryInit = Exclude<NonNullable<MessageInitShape<typeof BulkPublishRequestSchema>["entries"]>[number], string>;
 
@@ -37,7 +37,8 @@ function readEntry(
 ): EntryInit {
   if (!isRecord(entry))
     throw fail("pubsubBulkJson", { name, why: `entry ${index} must be an object with entryId, event and contentType` });
-  const { entryId, contentType = "", metadata } = entry;
+  const fields = Object.fromEntries(Object.entries(entry).map(([key, value]) => [key.toLowerCase(), value]));
+  const { entryid: entryId, contenttype: contentType = "", metadata, event } = fields;
   if (typeof entryId !== "string" || entryId === "") {
     throw fail("pubsubBulkEntries", { name, why: `entry ${index} needs an entryId, a text that is not empty` });
   }
@@ -47,7 +48,7 @@ function readEntry(
   // Shared metadata counts only for entries that have some of their own, be it empty.
   const own =
     metadata === undefined || metadata === null ? {} : { ...shared, ...readMetadata(name, entryId, metadata) };
-  return { entryId, contentType, metadata: own, event: readEvent(name, entryId, entry["event"], contentType, text) };
+  return { entryId, contentType, metadata: own, event: readEvent(name, entryId, event, contentType, text) };
 }
 
 /** The bytes of an event; JSON stays as it stands in the body. */
@@ -57,7 +58,7 @@ function readEvent(name: string, entryId: string, event: unknown, contentType: s
   switch (payloadOf(contentType)) {
     case "json":
     case "cloudevent": {
-      const raw = membersOf(text).findLast(({ key }) => key === "event")?.value ?? "null";
+      const raw = membersOf(text).findLast(({ key }) => key.toLowerCase() === "event")?.value ?? "null";
       return Buffer.from(raw);
     }
     case "text":

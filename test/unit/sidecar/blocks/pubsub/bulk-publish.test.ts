@@ -44,6 +44,12 @@ describe("entries over HTTP", () => {
     expect(broker.texts("orders")[0]).toContain(expected);
   });
 
+  test("field names are taken in any case, as the JavaScript SDK sends entryID", async () => {
+    const { post, broker } = publishing();
+    expect(await post(`[{"Event":{"n":1.0},"entryID":"1","contenttype":"${json}"}]`)).toEqual({ status: 204 });
+    expect(broker.texts("orders")[0]).toContain('"data":{"n":1.0}}');
+  });
+
   test("an event of the app is completed", async () => {
     const { post, broker } = publishing();
     await post([entry("1", { event: { id: "mine", data: 1 }, contentType: "application/cloudevents+json" })]);
