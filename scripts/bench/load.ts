@@ -24,6 +24,24 @@ export async function saturate(url: string, server: Running): Promise<Rate> {
   return { perSecond: total / result.duration, cpuUs: ((server.cpuMs() - before) * 1000) / total };
 }
 
+/** Requests of any kind for some seconds, without a warm-up. */
+export async function saturateWith(
+  options: {
+    readonly url: string;
+    readonly method: "POST";
+    readonly body: string;
+    readonly headers: Record<string, string>;
+  },
+  server: Running,
+  seconds: number,
+): Promise<Rate & { readonly total: number }> {
+  const before = server.cpuMs();
+  const result = await autocannon({ ...options, connections, duration: seconds });
+  if (result.non2xx > 0) throw new Error(`${options.url}: ${result.non2xx} refused`);
+  const total = result["2xx"];
+  return { total, perSecond: total / result.duration, cpuUs: ((server.cpuMs() - before) * 1000) / total };
+}
+
 /** The same for any asynchronous call, `concurrency` at once. */
 export async function saturateCalls(call: () => Promise<unknown>, server: Running, concurrency = 64): Promise<Rate> {
   const run = async (seconds: number): Promise<number> => {

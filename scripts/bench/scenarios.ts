@@ -2,7 +2,7 @@ import { Readable } from "node:stream";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Client, credentials } from "@grpc/grpc-js";
 import { GetStateRequestSchema, GetStateResponseSchema } from "../../specs/gen/dapr/proto/runtime/v1/state_pb.js";
-import { paced, saturate, saturateCalls } from "./load.ts";
+import { paced, saturate, saturateCalls, saturateWith } from "./load.ts";
 import { freePorts, type Running, start, untilUp } from "./processes.ts";
 import { type Executable, startSidecar } from "./sidecars.ts";
 
@@ -218,24 +218,26 @@ function delivery(pubsub: string, label: string, oursOnly: boolean): Scenario {
       return withRunning(Promise.resolve([sidecar, app]), async () => {
         const url = `http://127.0.0.1:${sidecar.httpPort}/v1.0/publish/${pubsub}/events`;
         const delivered = async () => Number(await (await fetch(`http://127.0.0.1:${port}/events`)).text());
-        const publish = () =>
-          fetch(url, {
-            method: "POST",
-            headers: { "content-type": "application/json" },
-            body: '{"orderId":1,"item":"chair"}',
-          }).then((r) => r.arrayBuffer());
-        while ((await delivered()) === 0) await publish();
+        const body = '{"orderId":1,"item":"chair"}';
+        const options = { url, body, method: "POST" as const, headers: { "content-type": "application/json" } };
+        while ((await delivered()) === 0) await fetch(url, options);
+        await saturateWith(options, sidecar, 1);
+        await settle(delivered);
         const before = await delivered();
+        const cpuBefore = sidecar.cpuMs();
         const started = performance.now();
-        const published = await saturateCalls(publish, sidecar);
+        const published = await saturateWith(options, sidecar, 5);
+        const wanted = before + published.total;
+        while ((await delivered()) < wanted) await new Promise((resolve) => setTimeout(resolve, 2));
         const seconds = (performance.now() - started) / 1000;
-        const after = await delivered();
+        const us = ((sidecar.cpuMs() - cpuBefore) * 1000) / published.total;
         return [
           {
             what: `publish → delivered, ${label}`,
-            value: rate((after - before) / seconds),
+            value: rate(published.total / seconds),
             limit: `published ${rate(published.perSecond)}`,
           },
+          { what: "… processor time per message", value: `${us.toFixed(0)} µs` },
         ];
       });
     },
