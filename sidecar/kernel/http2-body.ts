@@ -14,12 +14,15 @@ export class Http2Body extends Readable {
     super({ highWaterMark: 64 * 1024 });
     this.#stream = stream;
     this.#leave = leave;
+    // A request may be reset with the code for "no error". An answer may be complete before its request is, which looks
+    // the same from the client's side, so there the code alone decides.
+    const isRequest = "respond" in stream;
     stream.on("data", (chunk: Uint8Array) => {
       if (!this.push(chunk)) stream.pause();
     });
     stream.once("end", () => {
-      if (stream.rstCode === constants.NGHTTP2_NO_ERROR) this.push(null);
-      else this.#cutOff();
+      if (stream.rstCode !== constants.NGHTTP2_NO_ERROR || (isRequest && stream.aborted)) this.#cutOff();
+      else this.push(null);
     });
     stream.once("error", (error) => this.destroy(error));
     stream.once("close", () => {

@@ -13,8 +13,17 @@ export const domain = "dapr.io";
 /** Anything thrown, as an error of the table; what is not ours becomes `internal` with the original as its cause. */
 export function toMechaError(error: unknown): MechaError {
   if (error instanceof MechaError) return error;
-  const why = error instanceof Error ? error.message : String(error);
+  const why = error instanceof Error ? error.message : textOf(error);
   return new MechaError("internal", { why }, { cause: error });
+}
+
+function textOf(value: unknown): string {
+  try {
+    return String(value);
+  } catch {
+    // An object that has no text, such as one without a prototype.
+    return "an unknown value";
+  }
 }
 
 /** The details that a row asks for. `extra` goes into ErrorInfo's metadata (app id). */

@@ -3,6 +3,7 @@ import { fail, MechaError } from "../../specs/errors.ts";
 import type { ScopedLog } from "../kernel/log.ts";
 import type { Metrics } from "../kernel/metrics.ts";
 import type { Request } from "../kernel/request.ts";
+import { StatusFailure } from "../kernel/status.ts";
 import type { Tracing } from "../kernel/tracing.ts";
 
 /** What the pipeline needs to know of an endpoint. */
@@ -85,7 +86,8 @@ const traceCalls =
           );
 
 const statusOf = (wire: "http" | "grpc", error: unknown): number => {
-  if (error instanceof MechaError) return wire === "http" ? error.httpStatus : error.grpcCode;
+  if (error instanceof MechaError || error instanceof StatusFailure)
+    return wire === "http" ? error.httpStatus : error.grpcCode;
   return wire === "http" ? 500 : 13;
 };
 

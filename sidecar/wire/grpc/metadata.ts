@@ -12,12 +12,34 @@ export function toHeaders(metadata: Metadata): HeaderMap {
   return headers;
 }
 
-/** The other way; names that gRPC reserves are left out. */
+/** What the transport says itself, or must not be said over HTTP/2. */
+const reserved: ReadonlySet<string> = new Set([
+  "connection",
+  "content-length",
+  "grpc-accept-encoding",
+  "grpc-encoding",
+  "grpc-message",
+  "grpc-status",
+  "http2-settings",
+  "keep-alive",
+  "proxy-connection",
+  "te",
+  "transfer-encoding",
+  "upgrade",
+]);
+const legalName = /^[0-9a-z_.-]+$/;
+const legalValue = /^[\x20-\x7e]*$/;
+
+/** The other way. What metadata cannot carry is left out: reserved names, illegal names, text beyond ASCII. */
 export function fromHeaders(headers: Readonly<Record<string, string | readonly string[]>>): Metadata {
   const metadata = new Metadata();
-  for (const [key, value] of Object.entries(headers)) {
-    if (key.startsWith(":") || key.startsWith("grpc-status") || key === "grpc-message") continue;
-    for (const one of [value].flat()) metadata.add(key, key.endsWith("-bin") ? Buffer.from(one, "base64") : one);
+  for (const [name, value] of Object.entries(headers)) {
+    const key = name.toLowerCase();
+    if (reserved.has(key) || !legalName.test(key)) continue;
+    for (const one of [value].flat()) {
+      if (key.endsWith("-bin")) metadata.add(key, Buffer.from(one, "base64"));
+      else if (legalValue.test(one)) metadata.add(key, one);
+    }
   }
   return metadata;
 }

@@ -68,6 +68,8 @@ async function pass(request: ProxyCall, proxy: InvokeProxy): Promise<number> {
   const initial = answer.metadata.then((headers) => {
     if (!signal.aborted) call.sendMetadata(fromHeaders(headers));
   });
+  // Whoever waits for it below hears of a failure; a call without messages does not.
+  initial.catch(() => {});
   for await (const message of answer.messages) {
     await initial;
     if (!(await writeMessage(call, message, signal))) break;

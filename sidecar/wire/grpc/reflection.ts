@@ -6,6 +6,7 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
+import { Health } from "../../../specs/gen/grpc/health/v1/health_pb.js";
 import { ServerReflection, type ServerReflectionRequest } from "../../../specs/gen/grpc/reflection/v1/reflection_pb.js";
 import { ServerReflection as ServerReflectionAlpha } from "../../../specs/gen/grpc/reflection/v1alpha/reflection_pb.js";
 import { type AnyMethod, method } from "../../kernel/method.ts";
@@ -18,14 +19,17 @@ interface Known {
   readonly files: ReadonlyMap<string, DescFile>;
 }
 
-/** Server reflection, both versions, over the services that the given methods belong to. */
-export function reflectionMethods(methods: readonly AnyMethod[]): readonly AnyMethod[] {
-  const services = [...new Set(methods.flatMap(({ rpcs }) => rpcs.map((rpc) => rpc.parent)))];
+/**
+ * Server reflection, both versions, over the services that the given methods belong to. Tools keep its stream open while
+ * they run; it ends when `closing` aborts.
+ */
+export function reflectionMethods(methods: readonly AnyMethod[], closing: AbortSignal): readonly AnyMethod[] {
+  const services = [...new Set([Health, ...methods.flatMap(({ rpcs }) => rpcs.map((rpc) => rpc.parent))])];
   const files = new Map<string, DescFile>();
   for (const service of services) collect(service.file, files);
   const known: Known = { registry: createRegistry(...files.values()), files };
-  const names = [...services.map((service) => service.typeName), "grpc.health.v1.Health"].sort();
-  const answer = (requests: AsyncIterable<ServerReflectionRequest>) => answerAll(requests, known, names);
+  const names = services.map((service) => service.typeName).sort();
+  const answer = (requests: AsyncIterable<ServerReflectionRequest>) => answerAll(requests, closing, known, names);
   // Both versions have the same messages under two names.
   const alpha = ServerReflectionAlpha.method.serverReflectionInfo as unknown as DescMethodBiDiStreaming;
   return [
@@ -41,9 +45,25 @@ function collect(file: DescFile, into: Map<string, DescFile>): void {
   for (const dependency of file.dependencies) collect(dependency, into);
 }
 
-async function* answerAll(requests: AsyncIterable<ServerReflectionRequest>, known: Known, names: readonly string[]) {
-  for await (const request of requests)
-    yield { originalRequest: request, messageResponse: answerOne(request, known, names) };
+async function* answerAll(
+  requests: AsyncIterable<ServerReflectionRequest>,
+  closing: AbortSignal,
+  known: Known,
+  names: readonly string[],
+) {
+  const { promise: closed, resolve } = Promise.withResolvers<undefined>();
+  const end = () => resolve(undefined);
+  closing.addEventListener("abort", end, { once: true });
+  try {
+    const iterator = requests[Symbol.asyncIterator]();
+    for (;;) {
+      const next = closing.aborted ? undefined : await Promise.race([iterator.next(), closed]);
+      if (!next || next.done) return;
+      yield { originalRequest: next.value, messageResponse: answerOne(next.value, known, names) };
+    }
+  } finally {
+    closing.removeEventListener("abort", end);
+  }
 }
 
 function answerOne({ messageRequest }: ServerReflectionRequest, known: Known, names: readonly string[]) {

@@ -16,12 +16,14 @@ import {
   type ServerDuplexStream,
   type ServerUnaryCall,
   type ServerWritableStream,
+  type StatusObject,
 } from "@grpc/grpc-js";
 import { fail } from "../../../specs/errors.ts";
 import type { InvokeProxy } from "../../kernel/exchange.ts";
 import type { ScopedLog } from "../../kernel/log.ts";
 import type { AnyMethod } from "../../kernel/method.ts";
 import { Request } from "../../kernel/request.ts";
+import { StatusFailure } from "../../kernel/status.ts";
 import { type ApiAccess, versionOfRpc } from "../api-access.ts";
 import { isUnexpected, toMechaError } from "../error-details.ts";
 import type { Pipeline } from "../pipeline.ts";
@@ -64,42 +66,65 @@ export async function openGrpcServer(parts: GrpcServerParts, addresses: readonly
     "grpc.max_send_message_length": parts.maxBodyBytes,
     "grpc.keepalive_time_ms": 10_000,
     "grpc.keepalive_timeout_ms": 5_000,
+    "grpc.max_connection_idle_ms": 180_000,
     "grpc.enable_channelz": 0,
   });
-  const all = [...parts.methods, ...healthMethods(parts.ready), ...reflectionMethods(parts.methods)];
+  const closing = new AbortController();
+  const { signal } = closing;
+  const all = [...parts.methods, ...healthMethods(parts.ready, signal), ...reflectionMethods(parts.methods, signal)];
   for (const method of all) for (const rpc of method.rpcs) register(server, parts, method, rpc);
   const { proxy } = parts;
   if (proxy) proxyUnknown(server, proxy, parts.pipeline, (error) => toStatus(parts, error));
+  const bound = await bindAll(server, addresses);
+  return {
+    port: bound.port,
+    close(graceMs) {
+      closing.abort();
+      return closeServer(server, bound.addresses, graceMs);
+    },
+  };
+}
+
+interface Bound {
+  /** As bound: without port 0. */
+  readonly addresses: readonly string[];
+  /** Undefined: Unix sockets only. */
+  readonly port: number | undefined;
+}
+
+/** Binds all addresses or none; a port of 0 is chosen once and used at all of them. */
+async function bindAll(server: Server, addresses: readonly string[]): Promise<Bound> {
   let port: number | undefined;
-  for (const address of addresses) {
-    const bound = await bind(server, port === undefined ? address : address.replace(/:0$/, `:${port}`));
-    if (!address.startsWith("unix:")) port ??= bound;
+  const withPort = (address: string) => (port === undefined ? address : address.replace(/:0$/, `:${port}`));
+  try {
+    for (const address of addresses) {
+      const bound = await bind(server, withPort(address));
+      if (!address.startsWith("unix:")) port ??= bound;
+    }
+    return { addresses: addresses.map(withPort), port };
+  } catch (error) {
+    server.forceShutdown();
+    throw error;
   }
-  return { port, close: (graceMs) => closeServer(server, graceMs) };
 }
 
 function bind(server: Server, address: string): Promise<number> {
+  const remedy = address.startsWith("unix:")
+    ? "choose another folder (--unix-domain-socket)"
+    : "choose another port or end the process that holds it";
   return new Promise((resolve, reject) => {
     server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => {
-      if (error)
-        reject(
-          fail(
-            "openFailed",
-            {
-              why: `cannot listen on ${address}: ${error.message}; choose another port or end the process that holds it`,
-            },
-            { cause: error },
-          ),
-        );
-      else resolve(port);
+      if (!error) return resolve(port);
+      const why = `cannot listen on ${address}: ${error.message}; ${remedy}`;
+      reject(fail("openFailed", { why }, { cause: error }));
     });
   });
 }
 
-async function closeServer(server: Server, graceMs: number): Promise<void> {
-  const timer = setTimeout(() => server.forceShutdown(), graceMs);
+async function closeServer(server: Server, addresses: readonly string[], graceMs: number): Promise<void> {
+  // forceShutdown cuts no connection while channelz is off; only draining does, once its time is over.
+  for (const address of addresses) server.drain(address, graceMs);
   await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
-  clearTimeout(timer);
   server.forceShutdown();
 }
 
@@ -208,7 +233,10 @@ function finish(
   );
 }
 
-function toStatus(parts: GrpcServerParts, thrown: unknown) {
+function toStatus(parts: GrpcServerParts, thrown: unknown): Partial<StatusObject> {
+  if (thrown instanceof StatusFailure) {
+    return { code: thrown.grpcCode, details: thrown.message, metadata: fromHeaders(thrown.metadata) };
+  }
   const error = toMechaError(thrown);
   if (isUnexpected(error)) parts.log.debug(error.message, { reason: error.reason, cause: String(error.cause ?? "") });
   return errorStatus(error, parts.appId);

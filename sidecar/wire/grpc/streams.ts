@@ -24,6 +24,7 @@ export async function* messagesOf<T>(call: Readable): AsyncGenerator<T> {
     notify();
   };
   call.once("error", fail);
+  if ((call as { cancelled?: boolean }).cancelled) fail();
   call.once("cancelled", () => fail());
   for (;;) {
     const next = queue.shift();
