@@ -20,6 +20,7 @@ import { openOutbox } from "./blocks/state/outbox.ts";
 import { Stores } from "./blocks/state/stores.ts";
 import { unconfiguredMethods } from "./blocks/unconfigured/methods.ts";
 import { pairResolverOf, reloadResources } from "./config/config.ts";
+import { findGaps } from "./config/gaps.ts";
 import { formatProblem, isError } from "./config/problems.ts";
 import { isSameResource } from "./config/same-resource.ts";
 import { watchFolders } from "./config/watch.ts";
@@ -97,6 +98,7 @@ interface Site {
 async function assemble(site: Site, closeAll: () => Promise<void>): Promise<Sidecar> {
   const { config, options, log, closing, started } = site;
   for (const problem of config.problems) log.warn(formatProblem(problem));
+  for (const gap of findGaps(config)) log.warn(gap);
   const base = await openBase(site);
   const app = openApp({
     config: config.app,
