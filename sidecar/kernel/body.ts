@@ -1,5 +1,7 @@
 import { Readable, type Writable } from "node:stream";
 import { fail } from "../../specs/errors.ts";
+import type { HeaderMap } from "./exchange.ts";
+import { announcedLength } from "./headers.ts";
 
 const empty: Uint8Array = new Uint8Array();
 
@@ -37,8 +39,25 @@ export function readBody(
 }
 
 /** A body that is all there. */
-export const asStream = (bytes: Uint8Array | undefined): Readable =>
-  Readable.from(bytes?.byteLength ? [bytes] : [], { objectMode: false });
+export function asStream(bytes: Uint8Array | undefined): Readable {
+  const body = new Readable({ read() {} });
+  if (bytes?.byteLength) body.push(bytes);
+  body.push(null);
+  return body;
+}
+
+/**
+ * What a body of announced length holds when all of it has arrived, which small ones mostly have; nothing of it is left to
+ * read then. Undefined: it must be read as it comes.
+ */
+export function takeWhole(body: Readable, headers: HeaderMap): Uint8Array | undefined {
+  const length = announcedLength(headers);
+  if (!length || body.readableLength !== length || body.destroyed) return undefined;
+  const whole = body.read(length) as Uint8Array | null;
+  // Lets it end, and with it whatever waits for that.
+  body.resume();
+  return whole ?? undefined;
+}
 
 /**
  * Pipes a body into a request. When the body breaks off, `onBroken` is called. When the request ends first, the rest of the

@@ -68,6 +68,12 @@ export function firstHeader(headers: HeaderMap, name: string): string | undefine
   return typeof value === "string" ? value : value?.[0];
 }
 
+/** Length of a body as its sender announced it; undefined: unknown. */
+export function announcedLength(headers: HeaderMap): number | undefined {
+  const text = firstHeader(headers, "content-length");
+  return text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined;
+}
+
 /** A copy without what belongs to the connection: the known names and those that `connection` lists. */
 export function withoutHopByHop(headers: HeaderMap): HeaderMap {
   const listed = namedByConnection(headers["connection"]);

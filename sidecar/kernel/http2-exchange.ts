@@ -27,11 +27,15 @@ export function exchangeOverHttp2(open: OpenStream, exchange: Exchange): Promise
     signal.addEventListener("abort", abort, { once: true });
     // Stays for the stream's life: whoever holds the answer's body may listen too, but need not.
     stream.on("error", reject);
+    let answered = false;
     stream.once("close", () => {
       signal.removeEventListener("abort", abort);
-      reject(new Error(`the stream was closed with code ${stream.rstCode}`));
+      if (!answered) reject(new Error(`the stream was closed with code ${stream.rstCode}`));
     });
-    stream.once("response", (answer, _flags, raw) => resolve(toAnswer(stream, Number(answer[":status"]), raw)));
+    stream.once("response", (answer, _flags, raw) => {
+      answered = true;
+      resolve(toAnswer(stream, Number(answer[":status"]), raw));
+    });
     send(stream, body);
   });
 }

@@ -4,10 +4,10 @@ import type { AddressInfo } from "node:net";
 import type { Readable } from "node:stream";
 import type { Clock, Log } from "../../components/contract/driver.ts";
 import { causeText, fail } from "../../specs/errors.ts";
-import { readBody } from "../kernel/body.ts";
+import { readBody, takeWhole } from "../kernel/body.ts";
 import { systemClock } from "../kernel/clock.ts";
 import type { Answer, Exchange, HeaderMap } from "../kernel/exchange.ts";
-import { firstHeader, headersOfRaw } from "../kernel/headers.ts";
+import { announcedLength, firstHeader, headersOfRaw } from "../kernel/headers.ts";
 import { Http2Body } from "../kernel/http2-body.ts";
 import { type Caller, identityHeaders, type Receiver } from "../kernel/peer.ts";
 import { encodeFailure, failureHeader } from "./failure.ts";
@@ -131,8 +131,7 @@ async function bodyOf(stream: ServerHttp2Stream, headers: HeaderMap): Promise<Re
   if (stream.endAfterHeaders) return undefined;
   // The stream stays open for the answer; what is left of an unread body is dropped.
   const body = new Http2Body(stream, () => stream.resume());
-  const length = Number(firstHeader(headers, "content-length") ?? Number.NaN);
-  return length <= smallBytes ? readBody(body) : body;
+  return (announcedLength(headers) ?? Number.POSITIVE_INFINITY) <= smallBytes ? readBody(body) : body;
 }
 
 function respond(stream: ServerHttp2Stream, answer: Answer): void {
@@ -144,6 +143,12 @@ function respond(stream: ServerHttp2Stream, answer: Answer): void {
   const headers: Record<string, string | string[] | number> = { ...answer.headers, ":status": status };
   // Nobody but this sidecar may say that the sidecar failed.
   delete headers[failureHeader];
+  const whole = takeWhole(body, answer.headers);
+  if (whole) {
+    stream.respond(headers);
+    stream.end(whole);
+    return;
+  }
   stream.respond(headers, { waitForTrailers: trailers !== undefined });
   if (trailers) stream.once("wantTrailers", () => stream.sendTrailers({ ...trailers() }));
   // An answer that breaks off must not look complete; close() would end it, destroy() resets it.

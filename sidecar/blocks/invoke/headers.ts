@@ -1,5 +1,5 @@
 import type { HeaderMap } from "../../kernel/exchange.ts";
-import { firstHeader, withoutHopByHop } from "../../kernel/headers.ts";
+import { withoutHopByHop } from "../../kernel/headers.ts";
 import { identityHeaders } from "../../kernel/peer.ts";
 
 const { callerAppId, callerNamespace, calleeAppId } = identityHeaders;
@@ -80,21 +80,13 @@ function append(headers: HeaderMap, name: string, value: string): void {
 /** Tells the code of a gRPC app's answer to a caller that speaks gRPC too. */
 export const appStatusHeader = "dapr-app-grpc-status";
 
-/** Headers of an answer on its way to an HTTP caller. The length is left out: the body is passed on part by part. */
-export function answerHeaders(headers: HeaderMap, verb: string, accept: string | undefined): HeaderMap {
+/** Headers of an answer on its way to an HTTP caller. */
+export function answerHeaders(headers: HeaderMap, accept: string | undefined): HeaderMap {
   const passed = withoutHopByHop(headers);
   delete passed[appStatusHeader];
-  // A HEAD has no body to be passed on, and its length may be what was asked for.
-  if (verb !== "HEAD") delete passed["content-length"];
   if (accept?.trim().toLowerCase() === "text/event-stream") {
     passed["content-type"] ??= "text/event-stream";
     passed["cache-control"] ??= "no-cache";
   }
   return passed;
-}
-
-/** Length of a body as its sender announced it; undefined: unknown. */
-export function announcedLength(headers: HeaderMap): number | undefined {
-  const text = firstHeader(headers, "content-length");
-  return text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined;
 }

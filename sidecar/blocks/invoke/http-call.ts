@@ -1,9 +1,9 @@
 import { causeText, codes, fail, MechaError } from "../../../specs/errors.ts";
-import { asStream, readBody } from "../../kernel/body.ts";
+import { asStream, readBody, takeWhole } from "../../kernel/body.ts";
 import type { Answer, Exchange } from "../../kernel/exchange.ts";
+import { announcedLength } from "../../kernel/headers.ts";
 import { abandoned, StatusFailure } from "../../kernel/status.ts";
 import type { Destination } from "./destinations.ts";
-import { announcedLength } from "./headers.ts";
 
 /** A body this small is read before it is sent, even if it is sent once: that costs less than a stream. */
 const smallBytes = 64 * 1024;
@@ -34,7 +34,7 @@ function bodyFor(
   if (body === undefined || body instanceof Uint8Array) return body;
   const length = announcedLength(headers);
   if (length === undefined || length > (retries ? maxBodyBytes : smallBytes)) return body;
-  return readBody(body, length);
+  return takeWhole(body, headers) ?? readBody(body, length);
 }
 
 async function attempt(destination: Destination, exchange: Exchange): Promise<Answer> {

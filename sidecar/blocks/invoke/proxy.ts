@@ -59,7 +59,7 @@ export function openInvoke(parts: InvokeParts): Invoke {
       const answer = await dispatch(invocation, incoming);
       return {
         ...answer,
-        headers: answerHeaders(answer.headers, incoming.verb, firstHeader(incoming.headers, "accept")),
+        headers: answerHeaders(answer.headers, firstHeader(incoming.headers, "accept")),
       };
     },
     grpc(call) {
