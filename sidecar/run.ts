@@ -1,6 +1,7 @@
 import { causeText } from "../specs/errors.ts";
 import { loadConfig } from "./config/config.ts";
 import { parseFlags } from "./config/parse-flags.ts";
+import { giveBackMemory } from "./give-back-memory.ts";
 import { systemClock } from "./kernel/clock.ts";
 import { type Sidecar, startSidecar } from "./main.ts";
 
@@ -12,6 +13,8 @@ export interface RunOptions {
 }
 
 const forcedExitMs = 100;
+/** After the start-up itself, before the app is likely to be up. */
+const giveBackMs = 300;
 const waitPollMs = 100;
 
 /** Runs one sidecar by its command line until a signal or the shutdown API ends it. Resolves with the exit code. */
@@ -42,7 +45,9 @@ export async function runSidecar(argv: readonly string[], { env, version, help }
         version,
         onShutdown: (force) => (force ? systemClock.after(forcedExitMs, () => process.exit(1)) : stop()),
       });
+      const cancel = systemClock.after(giveBackMs, giveBackMemory);
       const wanted = await request.promise;
+      cancel();
       if (!(await stopInTime(sidecar))) process.exit(1);
       if (wanted === "stop") return 0;
     }
