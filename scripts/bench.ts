@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { basename, resolve } from "node:path";
@@ -38,6 +39,9 @@ async function main(): Promise<void> {
   if (values.list) return console.log(wanted.map(({ name }) => name).join("\n"));
   const where = `${cpus()[0]?.model.trim()}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.versions.node}; ${pinSelf()}`;
   console.log(where);
+  // What is measured is what is run in production.
+  const built = spawnSync(process.execPath, [resolve(root, "scripts/build.ts")], { stdio: "inherit" });
+  if (built.status !== 0) throw new Error("the build failed");
   const executables: Executable[] = [
     { name: "mecha", command: [process.execPath, resolve(root, "bin/mechad")] },
     ...values.against.map((path) => ({ name: basename(path), command: [resolve(path)] })),
