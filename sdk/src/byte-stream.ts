@@ -46,6 +46,10 @@ export class ByteStream implements AsyncIterable<Uint8Array> {
 export const toText = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
 
+/** Whether a value gives bytes piece by piece. */
+export const isStream = (value: unknown): value is AsyncIterable<Uint8Array> =>
+  typeof value === "object" && value !== null && Symbol.asyncIterator in value;
+
 /** A stream of what is there already. */
 export async function* chunksOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   if (bytes.byteLength > 0) yield bytes;

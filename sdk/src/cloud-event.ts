@@ -50,6 +50,15 @@ type Attributes = Readonly<Record<string, unknown>>;
 
 const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
 
+/** An event in its JSON form, as HTTP delivers it. */
+export function fromEnvelope<T>(envelope: Attributes): CloudEvent<T> {
+  const dataContentType = textOf(envelope["datacontenttype"]);
+  const base64 = envelope["data_base64"];
+  // What the event holds is the publisher's word.
+  const data = (typeof base64 === "string" ? Buffer.from(base64, "base64") : envelope["data"]) as T;
+  return { ...described(envelope), dataContentType, data };
+}
+
 /** An event as a stream delivers it. */
 export function fromTopicEvent<T>(event: TopicEventRequest): CloudEvent<T> {
   const { id, source, type, specVersion, dataContentType, data, pubsubName, topic, extensions } = event;

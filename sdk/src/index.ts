@@ -1,5 +1,18 @@
 // The package's door: everything that is public, and nothing else.
 
+export { type AppOptions, createApp, type MechaApp, type RunningApp } from "./app/app.ts";
+export type { BindingEvent, Handlers, JobEvent } from "./app/callbacks.ts";
+export { mechaFastify } from "./app/fastify.ts";
+export { type AppReply, reply } from "./app/reply.ts";
+export type { AppRequest } from "./app/request.ts";
+export type {
+  BulkEvent,
+  BulkHandled,
+  Handled,
+  TopicRule,
+  TopicSubscription,
+  Verdict,
+} from "./app/subscriptions.ts";
 export type { BindingReply, OutputBinding } from "./blocks/bindings.ts";
 export type {
   ConfigurationItem,

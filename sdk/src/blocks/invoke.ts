@@ -1,4 +1,4 @@
-import type { ByteStream } from "../byte-stream.ts";
+import { type ByteStream, isStream } from "../byte-stream.ts";
 import { type CallOptions, callOf } from "../call.ts";
 import type { InvocationAnswer, Transport } from "../transport.ts";
 import { describe } from "../values.ts";
@@ -105,6 +105,3 @@ function toBody({ body, contentType }: InvokeOptions): {
   const described = describe(body, contentType, "the body");
   return { body: described.bytes, contentType: described.contentType };
 }
-
-const isStream = (body: unknown): body is AsyncIterable<Uint8Array> =>
-  typeof body === "object" && body !== null && Symbol.asyncIterator in body;

@@ -68,7 +68,7 @@ export interface PublishEntry {
  * import { createClient, type SubscribeOptions } from "@mecha/sdk";
  *
  * const options: SubscribeOptions = { deadLetterTopic: "failed-orders", timeoutMs: 5_000 };
- * await using events = await createClient().pubsub("bus").subscribe("orders", options);
+ * for await (const event of await createClient().pubsub("bus").subscribe("orders", options)) event.ack();
  * ```
  */
 export interface SubscribeOptions extends CallOptions {
