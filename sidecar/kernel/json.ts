@@ -13,11 +13,42 @@ const json = JSON as unknown as {
   rawJSON(text: string): Raw;
 };
 
+/** Deeper values cannot be written again without running out of stack. */
+const deepest = 1000;
+const [quote, backslash, openArray, openObject, closeArray, closeObject] = Array.from('"\\[{]}', (c) =>
+  c.charCodeAt(0),
+);
+
+/** Whether arrays and objects of a JSON text stand inside each other more than a thousand times. */
+export function isTooDeep(text: string): boolean {
+  if (text.length <= deepest) return false;
+  let depth = 0;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === quote) i = endOfText(text, i);
+    else if (code === openArray || code === openObject) {
+      if (++depth > deepest) return true;
+    } else if (code === closeArray || code === closeObject) depth--;
+  }
+  return false;
+}
+
+/** The place of the quote that ends the text which begins at `start`. */
+function endOfText(text: string, start: number): number {
+  for (let i = start + 1; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === quote) return i;
+    if (code === backslash) i++;
+  }
+  return text.length;
+}
+
 /**
  * Parses JSON so that every number survives being written again: what a double cannot hold is kept as its text.
  * Throws `malformedRequest` naming `what`.
  */
 export function parseJson(text: string, what: string): unknown {
+  if (isTooDeep(text)) throw fail("malformedRequest", { why: `${what} is nested deeper than ${deepest} levels` });
   try {
     if (!risky.test(text)) return JSON.parse(text);
     return json.parse(text, (_, value, { source }) =>

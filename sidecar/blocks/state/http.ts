@@ -95,8 +95,8 @@ export function parseTransaction(body: Uint8Array): {
 
 /** Stored bytes inside a JSON answer: as they are when they are JSON, else as a JSON text of their base64. */
 export function embedded(data: Uint8Array): string {
-  const text = Buffer.from(data).toString("utf8");
   try {
+    const text = decodeText(data, "the value");
     JSON.parse(text);
     return text;
   } catch {

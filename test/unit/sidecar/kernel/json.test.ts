@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { parseJson } from "../../../../sidecar/kernel/json.ts";
+import { decodeText, isRecord, parseJson } from "../../../../sidecar/kernel/json.ts";
 
 const digits = (min: number, max: number) =>
   fc.array(fc.integer({ min: 0, max: 9 }), { minLength: min, maxLength: max }).map((list) => list.join(""));
@@ -29,4 +29,31 @@ test("digits inside texts do not turn numbers into objects", () => {
 
 test("what is not JSON is refused by its name", () => {
   expect(() => parseJson("{no", "the body")).toThrow(/malformed: the body is not JSON/);
+});
+
+test("a text that is nested too deep to be written again is refused", () => {
+  const nested = (depth: number, inside = "") => "[".repeat(depth) + inside + "]".repeat(depth);
+  expect(JSON.stringify(parseJson(nested(1000), "it"))).toBe(nested(1000));
+  expect(() => parseJson(nested(1001), "the body")).toThrow("the body is nested deeper than 1000 levels");
+  expect(() => parseJson('{"a":'.repeat(5000), "it")).toThrow("nested deeper");
+});
+
+test("brackets side by side, in texts, or after quotes in texts are not nesting", () => {
+  const flat = `[${Array(3000).fill("[]").join(",")}]`;
+  expect(JSON.stringify(parseJson(flat, "it"))).toBe(flat);
+  const text = JSON.stringify(`${"[{".repeat(2000)}\\"${"[".repeat(2000)}`);
+  expect(parseJson(text, "it")).toBe(JSON.parse(text));
+  expect(() => parseJson(`"${"[".repeat(2000)}`, "it")).toThrow("it is not JSON");
+});
+
+test("bytes that are not UTF-8 are refused by their name", () => {
+  expect(decodeText(Buffer.from("ü€"), "it")).toBe("ü€");
+  expect(() => decodeText(Buffer.from([0xc3, 0x28]), "the body")).toThrow("the body is not UTF-8 text");
+  // A surrogate is no character, even though three bytes could say it.
+  expect(() => decodeText(Buffer.from([0xed, 0xa0, 0x80]), "it")).toThrow("it is not UTF-8 text");
+});
+
+test("only objects are records", () => {
+  expect([{}, { a: 1 }, Object.create(null)].every(isRecord)).toBe(true);
+  expect([null, undefined, [], "x", 1, () => {}].some(isRecord)).toBe(false);
 });
