@@ -38,16 +38,13 @@ function stateOf(pid: number): { status: string; birth: string } | undefined {
   }
 }
 
-/** Sends a signal, to the process' group where there is one. A process that is gone is no failure. */
+/** Sends a signal to the group that a process leads. Where nothing is left of it, nothing happens. */
 export function signalGroup(pid: number, signal: NodeJS.Signals): void {
-  const targets = process.platform === "win32" ? [pid] : [-pid, pid];
-  for (const target of targets) {
-    try {
-      process.kill(target, signal);
-      return;
-    } catch {
-      // No such group, or nothing left of it.
-    }
+  try {
+    // Never to the number alone: it may be another process' by now, a group's number is not.
+    process.kill(process.platform === "win32" ? pid : -pid, signal);
+  } catch {
+    // It is gone.
   }
 }
 

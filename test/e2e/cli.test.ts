@@ -175,6 +175,31 @@ test("a sidecar that cannot start says why, and the app is not started", async (
   expect(await list()).toEqual([]);
 });
 
+test("the app reads what the command is given, and its lines keep their streams", async () => {
+  const script = "process.stdin.pipe(process.stdout); console.error('aside')";
+  const { code, stdout, stderr } = await mecha(["run", "--", "node", "-e", script], options({ stdin: "one\ntwo" }));
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/app +│ one\napp +│ two\n/);
+  expect(stderr).toMatch(/app +│ aside\n/);
+});
+
+test("a sidecar on sockets serves the other commands as well", async () => {
+  const run = startMecha(["run", "-a", "orders", "-u", "sockets"], options());
+  await run.said(/initialized/);
+  expect((await mecha(["state", "set", "statestore", "k", "v"], options())).code).toBe(0);
+  expect((await mecha(["state", "get", "statestore", "k"], options())).stdout).toBe('"v"\n');
+  expect(existsSync(join(cwd, "sockets/dapr-orders-http.socket"))).toBe(true);
+});
+
+test("a port that is taken is said", async () => {
+  const run = startMecha(["run", "-a", "orders"], options());
+  await run.said(/initialized/);
+  const [record] = await list();
+  const second = await mecha(["run", "-a", "other", "-H", String(record?.["httpPort"])], options());
+  expect(second.code).toBe(1);
+  expect(second.stderr).toMatch(new RegExp(`EADDRINUSE.*${record?.["httpPort"]}|${record?.["httpPort"]}.*in use`));
+});
+
 test("a program that is not there is named, with the code of a shell", async () => {
   const { code, stderr } = await mecha(["run", "--", "no-such-program"], options());
   expect(code).toBe(127);

@@ -1,11 +1,12 @@
-import { join } from "node:path";
+import { mkdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { causeText } from "../../../specs/errors.ts";
 import type { CliContext } from "../context.ts";
 import { CliError } from "../failure.ts";
 import { markProcess } from "../processes.ts";
 import { logFileOf, type RunRecord, removeRecord, writeRecord } from "../run-records.ts";
 import { callSidecar } from "../sidecar-client.ts";
-import { Child, type Ending, exitCodeOf, type Stream } from "./child.ts";
+import { Child, type ChildSpec, type Ending, exitCodeOf, type Stream } from "./child.ts";
 import type { ConsoleLog } from "./console-log.ts";
 import { untilOutboundReady } from "./health.ts";
 import { LogFile } from "./log-file.ts";
@@ -29,6 +30,8 @@ export interface AppRunParts {
   readonly console: ConsoleLog;
   /** How long the app may take to end after it was asked to. */
   readonly appGraceMs: number;
+  /** What the app reads from. */
+  readonly stdin: ChildSpec["stdin"];
 }
 
 /** One app beside its sidecar, from start to end: they go together. */
@@ -95,11 +98,12 @@ export class AppRun {
   async #startSidecar(): Promise<void> {
     const { plan, context } = this.#parts;
     const { appId, cwd, place } = plan;
+    if (place.httpSocket !== undefined) await mkdir(dirname(place.httpSocket), { recursive: true });
     const sidecar = await Child.start({
       command: [process.execPath, mechad, ...plan.sidecarArgs],
       cwd,
       env: plan.sidecarEnv,
-      stdin: "ignore",
+      stdin: "open",
       onLine: (text) => {
         this.#recent.push(text);
         if (this.#recent.length > lastLines) this.#recent.shift();
@@ -134,8 +138,7 @@ export class AppRun {
       command: [program, ...args],
       cwd,
       env: appEnv,
-      // A process of another group may not read from the terminal.
-      stdin: process.stdin.isTTY ? "ignore" : "inherit",
+      stdin: this.#parts.stdin,
       onLine: (text, stream) => this.#take("app", text, stream),
     }).catch((cause: NodeJS.ErrnoException) => {
       const missing = cause.code === "ENOENT";

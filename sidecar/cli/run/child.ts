@@ -9,8 +9,8 @@ export interface ChildSpec {
   readonly command: readonly [string, ...string[]];
   readonly cwd: string;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** `inherit` reads what this process is given. */
-  readonly stdin: "ignore" | "inherit";
+  /** `inherit` reads what this process is given; `open` never gets anything, and never an end that would stop it. */
+  readonly stdin: "inherit" | "open";
   onLine(text: string, stream: Stream): void;
 }
 
@@ -47,7 +47,7 @@ export class Child {
     const child = spawn(program, args, {
       cwd,
       env,
-      stdio: [stdin, "pipe", "pipe"],
+      stdio: [stdin === "open" ? "pipe" : stdin, "pipe", "pipe"],
       detached: !windows,
       shell: windows,
     });

@@ -24,7 +24,9 @@ export async function runApps(plans: readonly ReadyPlan[], { context, appGraceMs
     withSidecars,
   );
   announce(plans, context, console);
-  const runs = plans.map((plan) => new AppRun({ plan, context, console, appGraceMs }));
+  // Several apps would take the input from one another, and a process of another group may not read from the terminal.
+  const stdin = plans.length > 1 || process.stdin.isTTY ? "open" : "inherit";
+  const runs = plans.map((plan) => new AppRun({ plan, context, console, appGraceMs, stdin }));
   const killAll = () => {
     for (const run of runs) run.kill();
   };
