@@ -1,10 +1,11 @@
 import type { BindingAnswer } from "../../../components/contract/bindings.ts";
 import { causeText, fail, MechaError } from "../../../specs/errors.ts";
 import { Dapr } from "../../../specs/gen/dapr/proto/runtime/v1/dapr_pb.js";
-import type { Components } from "../../kernel/components.ts";
+import type { Component, Components } from "../../kernel/components.ts";
+import { metadataName } from "../../kernel/headers.ts";
 import { decodeText, isRecord, parseJson } from "../../kernel/json.ts";
 import { type AnyMethod, type HttpInput, method } from "../../kernel/method.ts";
-import type { Request } from "../../kernel/request.ts";
+import { isTraceparent, type Request } from "../../kernel/request.ts";
 
 /** The output side: the app calls the outside. */
 export function bindingMethods(components: Components): readonly AnyMethod[] {
@@ -54,11 +55,12 @@ async function invokeBinding(
   metadata: Readonly<Record<string, string>>,
   request: Request,
 ) {
-  const binding = components.find("bindings", name)?.opened;
-  if (!binding?.invoke) {
+  const component = components.find("bindings", name);
+  const binding = component?.opened;
+  if (!component || !binding?.invoke || !isOutput(component)) {
     const known = components
       .all("bindings")
-      .filter(({ opened }) => opened.invoke)
+      .filter((one) => one.opened.invoke && isOutput(one))
       .map((one) => one.name);
     throw new Error(`couldn't find output binding ${name}; configured: ${known.join(", ") || "none"}`);
   }
@@ -67,6 +69,13 @@ async function invokeBinding(
   if (!offered.includes(operation))
     throw new Error(`operation ${operation} is not offered by ${name}; it offers ${offered.join(", ")}`);
   return binding.invoke({ operation, data, metadata }, request);
+}
+
+/** By its setting `direction`, where it has one. */
+function isOutput({ runtime }: Component<"bindings">): boolean {
+  const direction = runtime["direction"];
+  if (typeof direction !== "string" || direction === "") return true;
+  return direction.split(",").some((one) => one.trim().toLowerCase() === "output");
 }
 
 function parseInvocation(http: HttpInput) {
@@ -95,19 +104,37 @@ function texts(metadata: unknown): Record<string, string> {
   );
 }
 
-/** Names that belong to the transport and say nothing to a binding. */
-const transport = /^(grpc-|:|te$|user-agent$|content-type$|content-length$|host$|connection$|dapr-api-token$|accept)/;
+/** Names that say nothing to a binding, or that it must not see. */
+const withheld = /^(grpc-|:|te$|dapr-api-token$|traceparent$|tracestate$|baggage$)/;
 
 /** Trace context, baggage and, over gRPC, the caller's own metadata go to the binding unless it was given them. */
 function withContext(metadata: Readonly<Record<string, string>>, request: Request): Record<string, string> {
-  const merged: Record<string, string> = { ...metadata };
-  const names =
-    request.wire === "grpc"
-      ? Object.keys(request.headers).filter((name) => !transport.test(name))
-      : ["traceparent", "tracestate", "baggage"];
-  for (const name of names) {
-    const value = request.header(name);
-    if (value !== undefined && !(name in merged)) merged[name] = value;
+  const context: Record<string, string> = {};
+  if (request.wire === "grpc") {
+    for (const name of Object.keys(request.headers)) {
+      if (!withheld.test(name)) context[metadataName(name)] = request.header(name) ?? "";
+    }
   }
-  return merged;
+  const { traceparent, tracestate } = request.trace;
+  // A trace that nobody began and nobody records is of no use to the other side.
+  if (isTraceparent(request.header("traceparent")) || traceparent.endsWith("-01")) {
+    context["traceparent"] = traceparent;
+    if (tracestate !== undefined) context["tracestate"] = tracestate;
+  }
+  const baggage = request.header("baggage");
+  if (baggage !== undefined) context["baggage"] = checkedBaggage(baggage);
+  return { ...context, ...metadata };
+}
+
+const baggageMember = /^\s*[\w!#$%&'*+.^`|~-]+\s*=\s*[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*\s*(;.*)?$/;
+const longestBaggage = 8192;
+
+/** W3C Baggage: `key=value;property, key=value`. Throws `malformedRequest`. */
+function checkedBaggage(text: string): string {
+  if (text.length > longestBaggage || !text.split(",").every((member) => baggageMember.test(member))) {
+    throw fail("malformedRequest", {
+      why: `the header baggage must be a list of key=value, at most ${longestBaggage} bytes`,
+    });
+  }
+  return text;
 }

@@ -6,7 +6,7 @@ import type { App } from "../../kernel/app.ts";
 import { type Components, requireComponent } from "../../kernel/components.ts";
 import type { ScopedLog } from "../../kernel/log.ts";
 import { type AnyMethod, type HttpInput, method, type Route } from "../../kernel/method.ts";
-import { Subscriptions } from "./subscriptions.ts";
+import { Changes, Subscriptions } from "./subscriptions.ts";
 
 export interface ConfigurationParts {
   readonly components: Components;
@@ -37,12 +37,13 @@ export function openConfigurationBlock(parts: ConfigurationParts): {
     keys: readonly string[],
     metadata: Record<string, string>,
     onChange: (id: string, items: ConfigurationItems) => void,
+    changes?: Changes,
   ): Promise<string> => {
     const opened = store(storeName);
     const id = randomUUID();
     try {
       const open = await opened.subscribe([...keys].sort(), metadata, (items) => onChange(id, items), {});
-      subscriptions.add(id, open);
+      await subscriptions.add(id, open, changes);
       return id;
     } catch (error) {
       throw fail(
@@ -91,9 +92,12 @@ export function openConfigurationBlock(parts: ConfigurationParts): {
     "configuration",
     undefined,
     async ({ storeName, keys, metadata }, { signal }) => {
-      const changes = subscriptions.stream(signal);
-      changes.id = await subscribe(storeName, keys, metadata, (_, items) => changes.push(items));
-      return changes.messages();
+      const changes = new Changes();
+      const id = await subscribe(storeName, keys, metadata, (_, items) => changes.push(items), changes);
+      // The subscription ends with the stream that reads it.
+      if (signal.aborted) await subscriptions.end(id);
+      else signal.addEventListener("abort", () => void subscriptions.end(id), { once: true });
+      return changes.messages(id);
     },
   );
 

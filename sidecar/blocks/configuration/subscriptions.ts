@@ -7,8 +7,7 @@ interface Message {
 }
 
 /** Changes on their way to one stream: the id first, then what changed, until the stream or the subscription ends. */
-class Changes {
-  id = "";
+export class Changes {
   readonly #queue: ConfigurationItems[] = [];
   #wake = () => {};
   #ended = false;
@@ -23,15 +22,15 @@ class Changes {
     this.#wake();
   }
 
-  async *messages(): AsyncGenerator<Message> {
-    yield { id: this.id };
+  async *messages(id: string): AsyncGenerator<Message> {
+    yield { id };
     for (;;) {
       const items = this.#queue.shift();
       if (items) {
         const copies = Object.entries(items).map(
           ([key, item]) => [key, { ...item, metadata: { ...item.metadata } }] as const,
         );
-        yield { id: this.id, items: Object.fromEntries(copies) };
+        yield { id, items: Object.fromEntries(copies) };
       } else if (this.#ended) return;
       else {
         await new Promise<void>((resolve) => {
@@ -42,38 +41,36 @@ class Changes {
   }
 }
 
+interface Open {
+  readonly subscription: Subscription;
+  /** Of a subscription that a stream reads. */
+  readonly changes: Changes | undefined;
+}
+
 /** The open subscriptions of all configuration stores, by id. */
 export class Subscriptions {
-  readonly #open = new Map<string, Subscription>();
-  readonly #streams = new Set<Changes>();
+  readonly #open = new Map<string, Open>();
+  #closed = false;
 
-  add(id: string, subscription: Subscription): void {
-    this.#open.set(id, subscription);
-  }
-
-  /** A stream of changes that ends with its caller; its subscription is then ended too. */
-  stream(signal: AbortSignal): Changes {
-    const changes = new Changes();
-    this.#streams.add(changes);
-    signal.addEventListener("abort", () => void this.end(changes.id), { once: true });
-    return changes;
+  /** Keeps a subscription until it is ended. After `close` it is closed at once. */
+  async add(id: string, subscription: Subscription, changes?: Changes): Promise<void> {
+    this.#open.set(id, { subscription, changes });
+    if (this.#closed) await this.end(id);
   }
 
   /** False: no such subscription. */
   async end(id: string): Promise<boolean> {
-    const subscription = this.#open.get(id);
-    if (!subscription) return false;
+    const open = this.#open.get(id);
+    if (!open) return false;
     this.#open.delete(id);
-    for (const changes of this.#streams) {
-      if (changes.id !== id) continue;
-      this.#streams.delete(changes);
-      changes.end();
-    }
-    await subscription.close();
+    open.changes?.end();
+    await open.subscription.close();
     return true;
   }
 
+  /** Ends all; streams end with them. Idempotent. */
   async close(): Promise<void> {
+    this.#closed = true;
     await Promise.all([...this.#open.keys()].map((id) => this.end(id)));
   }
 }
