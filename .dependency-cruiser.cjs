@@ -168,7 +168,7 @@ module.exports = {
   options: {
     tsPreCompilationDeps: true,
     doNotFollow: { path: "(^|/)node_modules/" },
-    exclude: { path: "^(dist|coverage|\\.cache|\\.mecha)/|^specs/gen/.*\\.d\\.ts$" },
+    exclude: { path: "^((sdk/)?dist|coverage|\\.cache|\\.mecha)/|^specs/gen/.*\\.d\\.ts$" },
     moduleSystems: ["es6", "cjs"],
     enhancedResolveOptions: {
       exportsFields: ["exports"],

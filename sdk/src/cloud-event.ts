@@ -50,7 +50,7 @@ type Attributes = Readonly<Record<string, unknown>>;
 
 const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
 
-/** An event in its JSON form, as HTTP delivers it. */
+/** An event in its JSON form, as HTTP delivers it. @internal */
 export function fromEnvelope<T>(envelope: Attributes): CloudEvent<T> {
   const dataContentType = textOf(envelope["datacontenttype"]);
   const base64 = envelope["data_base64"];
@@ -59,7 +59,7 @@ export function fromEnvelope<T>(envelope: Attributes): CloudEvent<T> {
   return { ...described(envelope), dataContentType, data };
 }
 
-/** An event as a stream delivers it. */
+/** An event as a stream delivers it. @internal */
 export function fromTopicEvent<T>(event: TopicEventRequest): CloudEvent<T> {
   const { id, source, type, specVersion, dataContentType, data, pubsubName, topic, extensions } = event;
   const attributes = {

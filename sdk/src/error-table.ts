@@ -1,13 +1,15 @@
-import { type Code, codes, type Row, reasons } from "../../specs/errors.ts";
+import { codes, type Row, reasons } from "../../specs/errors.ts";
+import type { ErrorCode } from "./errors.ts";
 
 // Each wire leaves out a part of what the other says about a failure; the table of errors has both parts.
 
-const rows: readonly Row[] = Object.values(reasons);
+// None of them is `ok`.
+const rows = Object.values(reasons) as readonly (Row & { readonly code: ErrorCode })[];
 const httpOf = ({ http, code }: Row): number => http ?? codes[code].http;
 
 /** Statuses that several codes answer with; the most usual meaning here. */
-const usual: Readonly<Record<number, Code>> = { 400: "invalid_argument", 409: "aborted", 500: "internal" };
-const names = Object.keys(codes) as Code[];
+const usual: Readonly<Record<number, ErrorCode>> = { 400: "invalid_argument", 409: "aborted", 500: "internal" };
+const names = (Object.keys(codes) as (keyof typeof codes)[]).filter((name) => name !== "ok");
 
 /** The one value that all rows agree on. */
 function agreed<T>(values: readonly T[]): T | undefined {
@@ -15,7 +17,7 @@ function agreed<T>(values: readonly T[]): T | undefined {
 }
 
 /** The code of an HTTP answer. `tag` is its errorCode, `info` the reason of its ErrorInfo. */
-export function codeOfHttp(status: number, tag: string | undefined, info: string | undefined): Code {
+export function codeOfHttp(status: number, tag: string | undefined, info: string | undefined): ErrorCode {
   const fitting = rows.filter(
     (row) =>
       httpOf(row) === status &&
@@ -27,12 +29,12 @@ export function codeOfHttp(status: number, tag: string | undefined, info: string
 }
 
 /** The HTTP status of a gRPC answer. `reason` is that of its ErrorInfo, or else the errorCode. */
-export function httpStatusOf(code: Code, reason: string | undefined): number {
+export function httpStatusOf(code: ErrorCode, reason: string | undefined): number {
   const fitting = rows.filter((row) => row.code === code && (row.info ?? row.tag) === reason);
   return agreed(fitting.map(httpOf)) ?? codes[code].http;
 }
 
 /** The name of a gRPC status code; a number outside the list is `unknown`. */
-export function codeOfGrpc(status: number): Code {
+export function codeOfGrpc(status: number): ErrorCode {
   return names.find((name) => codes[name].grpc === status) ?? "unknown";
 }

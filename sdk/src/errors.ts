@@ -40,7 +40,7 @@ export interface ClientErrorFields {
 }
 
 /**
- * The sixteen gRPC status codes in lower case, and `ok`.
+ * The gRPC status codes of failures, in lower case.
  *
  * @example
  * ```ts
@@ -50,7 +50,7 @@ export interface ClientErrorFields {
  * console.log(worthAnotherLook);
  * ```
  */
-export type ErrorCode = Code;
+export type ErrorCode = Exclude<Code, "ok">;
 
 /**
  * Every failure of a client: the sidecar's answer, a connection that is not there, a deadline, a cancellation.

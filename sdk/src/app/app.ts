@@ -173,6 +173,12 @@ async function startListening(listener: RequestListener, port: number, host: str
   const server = createServer(listener).listen(port, host);
   await once(server, "listening");
   let closed: Promise<void> | undefined;
+  // A kept connection whose request ends after the close would hold it up until it times out.
+  const closeIdle = () => void (closed && setImmediate(() => server.closeIdleConnections()));
+  server.on("request", (request, response) => {
+    request.once("close", closeIdle);
+    response.once("close", closeIdle);
+  });
   const close = () => {
     closed ??= new Promise<void>((resolve) => server.close(() => resolve()));
     server.closeIdleConnections();

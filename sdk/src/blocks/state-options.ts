@@ -60,9 +60,11 @@ const concurrencies = {
   "last-write": Concurrency.CONCURRENCY_LAST_WRITE,
 };
 
+/** @internal */
 export const consistencyOf = (name: ReadOptions["consistency"]): Consistency =>
   name ? consistencies[name] : Consistency.CONSISTENCY_UNSPECIFIED;
 
+/** @internal */
 export function optionsOf({ concurrency, consistency }: WriteOptions) {
   return {
     concurrency: concurrency ? concurrencies[concurrency] : Concurrency.CONCURRENCY_UNSPECIFIED,
@@ -70,7 +72,7 @@ export function optionsOf({ concurrency, consistency }: WriteOptions) {
   };
 }
 
-/** Metadata with the options that travel in it. */
+/** Metadata with the options that travel in it. @internal */
 export function metadataOf(options: {
   readonly metadata?: Metadata | undefined;
   readonly ttlSeconds?: number | undefined;

@@ -1,11 +1,22 @@
 import { create } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
-import { type ApiCase, apiCases } from "./api-cases.ts";
+import type { ApiCase } from "./cases/api-case.ts";
+import { eventCases } from "./cases/event-cases.ts";
+import { otherCases } from "./cases/other-cases.ts";
+import { stateCases } from "./cases/state-cases.ts";
+import { storeCases } from "./cases/store-cases.ts";
 import { noGrpc, noHttp, startFakeSidecar } from "./fake-sidecar.ts";
 
 // Every call of the client, over both transports: what it says, and that it gives the same.
 
-describe.each(Object.entries(apiCases))("%s", (_, cases) => {
+const groups: readonly [name: string, cases: readonly ApiCase[]][] = [
+  ["state", stateCases],
+  ["events and bindings", eventCases],
+  ["secrets, configuration and locks", storeCases],
+  ["the rest", otherCases],
+];
+
+describe.each(groups)("%s", (_, cases) => {
   describe.each(cases.map((one) => [one.name, one] as const))("%s", (_name, one: ApiCase) => {
     test("over gRPC", async () => {
       const sidecar = await startFakeSidecar(noHttp, () => one.output);

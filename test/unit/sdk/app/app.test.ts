@@ -227,7 +227,7 @@ describe("an app", () => {
         },
       },
     }).listen({ port: 0 });
-    const call = send(`http://127.0.0.1:${running.port}/slow`, "GET", undefined, { connection: "close" });
+    const call = send(`http://127.0.0.1:${running.port}/slow`);
     await came.promise;
     const closed = Promise.all([running.close(), running.close()]);
     answer.resolve("done");
