@@ -92,7 +92,7 @@ export class Metrics {
     labels: Labels,
     create: (shown: string) => readonly [T, () => string],
   ): T {
-    const key = `${name} ${Object.values(labels).join("\u0000")}`;
+    const key = `${name} ${Object.entries(labels).sort().flat().join("\u0000")}`;
     const known = this.#bound.get(key);
     // The key holds the name, and a name has one type.
     if (known) return known as T;
