@@ -19,17 +19,16 @@ export interface DispatchParts {
   readonly appId: string;
   readonly namespace: string;
   readonly hop: Hop;
-  readonly maxBodyBytes: number;
   readonly find: (id: string) => Destination;
 }
 
-export function dispatcher({ appId, namespace, hop, maxBodyBytes, find }: DispatchParts): Dispatch {
+export function dispatcher({ appId, namespace, hop, find }: DispatchParts): Dispatch {
   return async ({ id, method, query }, { verb, headers, body, signal }) => {
     const destination = find(id);
     const callee = destination.appId;
     // A foreign host is told neither who calls nor from where.
     const identity: Identity | undefined = callee === undefined ? undefined : { appId, namespace, calleeAppId: callee };
     const passed = requestHeaders(headers, identity, identity && destination.remote ? hop : undefined);
-    return callHttp(destination, { verb, path: method, query, headers: passed, body, signal }, maxBodyBytes);
+    return callHttp(destination, { verb, path: method, query, headers: passed, body, signal });
   };
 }

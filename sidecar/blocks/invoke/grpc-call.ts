@@ -2,13 +2,13 @@ import type { GrpcTarget, RawAnswer, RawCall, RawStatus } from "../../kernel/exc
 import { laterAnswer, StatusFailure } from "../../kernel/status.ts";
 import type { Destination } from "./destinations.ts";
 import { wasLost } from "./http-call.ts";
-import { Replay } from "./replay.ts";
+import { keptBytes, Replay } from "./replay.ts";
 
 /**
  * Passes a gRPC call on to its destination. As long as nothing has been answered it may be made again: its messages so far
  * are kept for that, up to `maxBytes`, unless the caller says that it is a stream (`dapr-stream: true`).
  */
-export function callGrpc(destination: Destination, call: RawCall, maxBytes: number): RawAnswer {
+export function callGrpc(destination: Destination, call: RawCall, maxBytes = keptBytes): RawAnswer {
   const { policy } = destination;
   // A local call has no transport that could lose it.
   if (!policy || !destination.remote) {

@@ -1,9 +1,10 @@
 import { causeText, codes, fail, MechaError } from "../../../specs/errors.ts";
-import { asStream, readBody, takeWhole } from "../../kernel/body.ts";
+import { asStream, readBody, readShort, takeWhole } from "../../kernel/body.ts";
 import type { Answer, Exchange } from "../../kernel/exchange.ts";
 import { announcedLength } from "../../kernel/headers.ts";
 import { abandoned, StatusFailure } from "../../kernel/status.ts";
 import type { Destination } from "./destinations.ts";
+import { keptBytes } from "./replay.ts";
 
 /** A body this small is read before it is sent, even if it is sent once: that costs less than a stream. */
 const smallBytes = 64 * 1024;
@@ -13,12 +14,12 @@ const smallBytes = 64 * 1024;
  * failure for the user's policies; the last one is the answer all the same.
  * Rejects with a reason of ERR_DIRECT_INVOKE, or with what is wrong with the request.
  */
-export async function callHttp(destination: Destination, exchange: Exchange, maxBodyBytes: number): Promise<Answer> {
+export async function callHttp(destination: Destination, exchange: Exchange): Promise<Answer> {
   const { id, policy } = destination;
   try {
-    const ready = { ...exchange, body: await bodyFor(exchange, policy?.retries === true, maxBodyBytes) };
+    const ready = { ...exchange, body: await bodyFor(exchange, policy?.retries === true) };
     if (!policy) return await attempt(destination, ready);
-    return await new PolicedCall(destination, ready, maxBodyBytes).run();
+    return await new PolicedCall(destination, ready).run();
   } catch (error) {
     if (exchange.signal.aborted) throw abandoned(exchange.signal, `the call of ${id}`);
     throw asDirectInvoke(id, error);
@@ -26,14 +27,10 @@ export async function callHttp(destination: Destination, exchange: Exchange, max
 }
 
 /** Read into memory when it is small or may have to be sent again; otherwise it passes as it comes. */
-function bodyFor(
-  { body, headers }: Exchange,
-  retries: boolean,
-  maxBodyBytes: number,
-): Promise<Exchange["body"]> | Exchange["body"] {
+function bodyFor({ body, headers }: Exchange, retries: boolean): Promise<Exchange["body"]> | Exchange["body"] {
   if (body === undefined || body instanceof Uint8Array) return body;
   const length = announcedLength(headers);
-  if (length === undefined || length > (retries ? maxBodyBytes : smallBytes)) return body;
+  if (length === undefined || length > (retries ? keptBytes : smallBytes)) return body;
   return takeWhole(body, headers) ?? readBody(body, length);
 }
 
@@ -46,16 +43,14 @@ async function attempt(destination: Destination, exchange: Exchange): Promise<An
 class PolicedCall {
   readonly #destination: Destination;
   readonly #exchange: Exchange;
-  readonly #maxBodyBytes: number;
   /** Whether the body is there to be sent again. */
   readonly #replayable: boolean;
   /** The answer of the last attempt, when its status was refused. */
   #refused: Answer | undefined;
 
-  constructor(destination: Destination, exchange: Exchange, maxBodyBytes: number) {
+  constructor(destination: Destination, exchange: Exchange) {
     this.#destination = destination;
     this.#exchange = exchange;
-    this.#maxBodyBytes = maxBodyBytes;
     this.#replayable = exchange.body === undefined || exchange.body instanceof Uint8Array;
   }
 
@@ -92,7 +87,8 @@ class PolicedCall {
   async #kept(answer: Answer): Promise<Answer> {
     const { policy } = this.#destination;
     if (!policy?.retries || !this.#replayable) return answer;
-    return { ...answer, body: asStream(await readBody(answer.body, this.#maxBodyBytes)) };
+    const whole = await readShort(answer.body, keptBytes);
+    return whole ? { ...answer, body: asStream(whole) } : answer;
   }
 }
 

@@ -49,7 +49,7 @@ export function openInvoke(parts: InvokeParts): Invoke {
   const endpoints = new Endpoints({ resources: config.httpEndpoints, resolvePairs, components: host, connect });
   const find = destinations({ appId, namespace, app, peers: parts.peers, policies: parts.policies, endpoints });
   const hop = { ip: parts.hostIp, host: hostname() };
-  const dispatch = dispatcher({ appId, namespace, hop, maxBodyBytes: limits.maxBodyBytes, find });
+  const dispatch = dispatcher({ appId, namespace, hop, find });
   return {
     ...receiver(app, appId, accessRules(config.configuration.accessControl), log),
     methods: invokeMethods(dispatch, limits.maxBodyBytes),
@@ -68,11 +68,7 @@ export function openInvoke(parts: InvokeParts): Invoke {
         if (id === undefined) throw fail("proxyNoTarget", { method: call.path });
         const destination = find(id);
         const identity = { appId, namespace, calleeAppId: destination.appId ?? id };
-        return callGrpc(
-          destination,
-          { ...call, metadata: requestMetadata(call.metadata, identity) },
-          limits.maxBodyBytes,
-        );
+        return callGrpc(destination, { ...call, metadata: requestMetadata(call.metadata, identity) });
       } catch (error) {
         return failedAnswer(error);
       }

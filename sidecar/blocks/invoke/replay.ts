@@ -1,3 +1,6 @@
+/** What is kept for another attempt of one call at most, however long bodies and messages may be. */
+export const keptBytes = 4 * 1024 * 1024;
+
 /**
  * The messages of a call, which may be read again from the beginning as long as everything read so far is kept. Nothing is
  * kept any more after `settle`, or once more than `maxBytes` were read.

@@ -1,6 +1,7 @@
 import type { ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { passBody } from "../../kernel/body.ts";
 import type { Answer } from "../../kernel/exchange.ts";
 import type { HttpOutput } from "../../kernel/method.ts";
 
@@ -82,7 +83,7 @@ export async function writeAnswer(response: ServerResponse, answer: Answer): Pro
   setImmediate(() => {
     if (!response.destroyed && !response.writableEnded) response.flushHeaders();
   });
-  await pipeline(answer.body, response, { end: false });
+  await passBody(answer.body, response);
   const trailers = answer.trailers?.();
   if (trailers && Object.keys(trailers).length > 0) {
     response.addTrailers(

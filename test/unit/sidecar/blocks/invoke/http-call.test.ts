@@ -9,12 +9,11 @@ import { fail, MechaError } from "../../../../../specs/errors.ts";
 import { appPolicies } from "../../../../support/app-policies.ts";
 import { FakeClock } from "../../../../support/fake-clock.ts";
 
-const maxBodyBytes = 1000;
-
 class Fixture {
   readonly clock = new FakeClock();
   readonly sent: { readonly body: unknown; readonly text: string }[] = [];
   readonly bodies: Readable[] = [];
+  answerBytes = 0;
   outcomes: (number | Error | "hang")[] = [200];
   readonly #destination: Destination;
 
@@ -42,7 +41,7 @@ class Fixture {
       signal: new AbortController().signal,
       ...part,
     };
-    return callHttp(this.#destination, exchange, maxBodyBytes);
+    return callHttp(this.#destination, exchange);
   }
 
   /** What a call comes to; the clock runs meanwhile. */
@@ -67,7 +66,7 @@ class Fixture {
     if (outcome === "hang")
       return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
     if (outcome instanceof Error) throw outcome;
-    const answer = asStream(Buffer.from(`answer ${this.sent.length}`));
+    const answer = asStream(Buffer.from(`answer ${this.sent.length}`.padEnd(this.answerBytes)));
     this.bodies.push(answer);
     return { status: outcome, headers: {}, body: answer };
   }
@@ -103,7 +102,7 @@ describe("a call without a policy of the user", () => {
   });
 
   it("is not made again when its body is a stream or too large to be kept", async () => {
-    for (const part of [{ body: stream("body") }, known("x".repeat(maxBodyBytes + 1))]) {
+    for (const part of [{ body: stream("body") }, known("x".repeat((4 << 20) + 1))]) {
       const fixture = new Fixture();
       fixture.outcomes = [lost()];
       expect(await fixture.outcome(part)).toBe("peerUnreachable");
@@ -157,6 +156,17 @@ describe("a call under a policy of the user", () => {
     fixture.outcomes = [500];
     expect(await fixture.outcome({ body: stream("x") })).toBe("500");
     expect(fixture.sent).toHaveLength(1);
+  });
+
+  it("passes a refusing answer through that is too long to be kept", async () => {
+    const fixture = new Fixture(withRetry, false);
+    fixture.outcomes = [500];
+    fixture.answerBytes = 5 << 20;
+    const answer = fixture.call();
+    await fixture.clock.advance(0);
+    for (let i = 0; i < 6; i++) await fixture.clock.advance(1000);
+    expect((await readBody((await answer).body)).byteLength).toBe(5 << 20);
+    expect(fixture.sent).toHaveLength(3);
   });
 
   it("gives up when its timeout has passed", async () => {
