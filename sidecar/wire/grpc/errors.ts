@@ -14,6 +14,8 @@ export function errorStatus(error: MechaError, appId: string): StatusObject {
   const details = error.reason === "tokenInvalid" ? "Unauthorized" : error.message;
   const packed = packDetails(error, appId);
   const metadata = new Metadata();
+  // What the HTTP wire answers as errorCode; rows without details have no other name on this wire.
+  if (error.row.tag) metadata.set("mecha-error-code", error.row.tag);
   if (packed.length > 0) {
     const status = create(StatusSchema, { code, message: details, details: packed });
     metadata.set("grpc-status-details-bin", Buffer.from(toBinary(StatusSchema, status)));
