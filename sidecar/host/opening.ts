@@ -65,9 +65,10 @@ export async function openComponent(
     // Read by this driver's own schema a line above.
     const open = driver.open as (settings: unknown, context: object) => Promise<OpenedByKind[Kind]>;
     const result = await open(settings, { name, appId, namespace, dataDir, clock, signal, log: log.scope(type) });
+    if (!signal.aborted) return result;
     // Too late: nobody waits for it any more.
-    if (signal.aborted) await result.close();
-    return result;
+    await result.close();
+    throw signal.reason;
   });
   const bare = { name, type, version, kind: driver.kind, driver, opened, runtime } as Component;
   return { ...bare, opened: wrapComponent(bare, policies, metrics, namespace) };
