@@ -15,7 +15,7 @@ const lockPath = join(root, "package-lock.json");
 /** The first Node this file itself runs on. */
 const oldestNode = "20.0.0";
 
-const tasks = ["start", "test", "check", "bench", "build", "generate"];
+const tasks = ["start", "test", "check", "bench", "build", "generate", "services"];
 
 /**
  * One package in a lock file, as far as it matters here.

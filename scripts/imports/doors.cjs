@@ -23,6 +23,7 @@ const doors = {
   commander: ["sidecar/cli"],
   croner: ["sidecar/blocks/jobs", "components/cron"],
   fastify: ["sidecar/wire/http"],
+  ioredis: ["components/redis"],
   "multicast-dns": ["components/mdns"],
   pino: ["sidecar/kernel"],
   "prom-client": ["sidecar/kernel"],

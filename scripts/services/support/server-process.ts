@@ -1,4 +1,5 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { globSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { findProgram } from "./find-program.ts";
 import type { User } from "./unprivileged.ts";
@@ -68,7 +69,7 @@ export function runTool({ program, args, cwd, env, user }: Omit<Command, "ready"
 /** Servers that end with this process, however it ends. */
 const children = new Set<ChildProcess>();
 process.once("exit", () => {
-  for (const child of children) signalGroup(child, "SIGKILL");
+  for (const child of children) killAll(child, child.pid === undefined ? [] : descendants(child.pid));
 });
 
 async function start(command: Command): Promise<ChildProcess> {
@@ -139,17 +140,49 @@ function knock(port: number, open: () => void): void {
 async function endChild(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
   const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-  if (signal === "SIGKILL") signalGroup(child, signal);
+  const family = descendants(child.pid);
+  if (signal === "SIGKILL") killAll(child, family);
   else child.kill(signal);
-  const limit = setTimeout(() => signalGroup(child, "SIGKILL"), stopWithinMs);
+  const limit = setTimeout(() => killAll(child, family), stopWithinMs);
   await gone;
   clearTimeout(limit);
+  // What they held of the data must be free before the next start.
+  for (let waited = 0; waited < 200 && family.some(isRunning); waited += 1) await pause(10);
 }
 
-function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+function killAll(child: ChildProcess, family: readonly number[]): void {
+  for (const pid of [...(child.pid === undefined ? [] : [-child.pid]), ...family]) {
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch {
+      // It has ended by itself.
+    }
+  }
+}
+
+/** Processes that a process has started, and theirs. Some leave its process group, so that no signal to it finds them. */
+function descendants(pid: number): number[] {
+  const parents = globSync("/proc/[0-9]*/stat").flatMap((path) => {
+    const fields = readStat(path);
+    return fields ? [{ pid: Number(path.split("/")[2]), parent: Number(fields[1]) }] : [];
+  });
+  const found = [pid];
+  for (const one of found) found.push(...parents.filter(({ parent }) => parent === one).map((child) => child.pid));
+  return found.slice(1);
+}
+
+/** Ended ones that nobody has asked about yet do not count. */
+const isRunning = (pid: number) => !["Z", "X", undefined].includes(readStat(`/proc/${pid}/stat`)?.[0]);
+
+/** Fields of proc_pid_stat(5) from the state on; undefined: there is no such process, or no such file system. */
+function readStat(path: string): string[] | undefined {
   try {
-    if (child.pid !== undefined) process.kill(-child.pid, signal);
+    const text = readFileSync(path, "utf8");
+    // The name before it may hold anything.
+    return text.slice(text.lastIndexOf(")") + 2).split(" ");
   } catch {
-    // It has ended by itself.
+    return undefined;
   }
 }
