@@ -2,6 +2,7 @@ import { Readable, type Writable } from "node:stream";
 import { fail } from "../../specs/errors.ts";
 import type { HeaderMap } from "./exchange.ts";
 import { announcedLength } from "./headers.ts";
+import { noteStreamed } from "./streamed.ts";
 
 const empty: Uint8Array = new Uint8Array();
 
@@ -113,8 +114,11 @@ export function pourBody(body: Readable, into: Writable, onBroken: (error: Error
     body.unpipe(into);
     if (!body.readableEnded && !body.destroyed) body.resume();
   });
+  body.on("data", note);
   body.pipe(into);
 }
+
+const note = (chunk: Uint8Array): void => noteStreamed(chunk.byteLength);
 
 /**
  * Pipes an answer's body to whoever waits for it and leaves `into` open behind it. Rejects when the body breaks off, and
@@ -145,6 +149,7 @@ export function passBody(body: Readable, into: Writable): Promise<void> {
     body.once("close", () => {
       if (!body.readableEnded) settle(body.errored ?? new Error("the answer broke off"));
     });
+    body.on("data", note);
     body.pipe(into, { end: false });
   });
 }

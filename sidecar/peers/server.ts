@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import type { Readable } from "node:stream";
 import type { Clock, Log } from "../../components/contract/driver.ts";
 import { causeText, fail } from "../../specs/errors.ts";
-import { readBody, takeWhole } from "../kernel/body.ts";
+import { passBody, readBody, takeWhole } from "../kernel/body.ts";
 import { systemClock } from "../kernel/clock.ts";
 import type { Answer, Exchange, HeaderMap } from "../kernel/exchange.ts";
 import { announcedLength, firstHeader, headersOfRaw } from "../kernel/headers.ts";
@@ -151,15 +151,11 @@ function respond(stream: ServerHttp2Stream, answer: Answer): void {
   }
   stream.respond(headers, { waitForTrailers: trailers !== undefined });
   if (trailers) stream.once("wantTrailers", () => stream.sendTrailers({ ...trailers() }));
-  // An answer that breaks off must not look complete; close() would end it, destroy() resets it.
-  body.once("error", (error) => stream.destroy(error));
-  body.once("close", () => {
-    if (!body.readableEnded) stream.destroy(new Error("the answer broke off"));
-  });
-  stream.once("close", () => {
-    if (!body.readableEnded) body.destroy();
-  });
-  body.pipe(stream);
+  passBody(body, stream).then(
+    () => stream.end(),
+    // An answer that breaks off must not look complete; close() would end it, destroy() resets it.
+    (error: Error) => stream.destroy(error),
+  );
 }
 
 function respondFailure(stream: ServerHttp2Stream, error: unknown): void {
