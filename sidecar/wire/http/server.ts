@@ -68,7 +68,7 @@ function createFastify(parts: HttpServerParts): {
     return503OnClosing: false,
     clientErrorHandler: (error, socket) => (http2?.onClientError ?? refuse)(error as Error as BrokenRequest, socket),
     rewriteUrl: (request) => routedUrl(request.url ?? "/"),
-    routerOptions: { ignoreTrailingSlash: true, maxParamLength: longestParam },
+    routerOptions: { maxParamLength: longestParam },
     frameworkErrors: (error, _request, reply) => {
       reply.hijack();
       reply.raw.writeHead(400, { "content-type": "text/plain; charset=utf-8" }).end(error.message);
@@ -141,7 +141,14 @@ function mount(parts: HttpServerParts, fastify: FastifyInstance, shape: Mounted,
       await writeOutput(call.response, output, call.replyHeaders);
       return output.status;
     });
-    fastify.route({ method: [...shape.verbs], url, handler: (req, reply) => answer(parts, handle, req, reply) });
+    // A slash at the end is the wildcard's own; elsewhere it says nothing.
+    for (const mounted of url.endsWith("*") ? [url] : [url, `${url}/`]) {
+      fastify.route({
+        method: [...shape.verbs],
+        url: mounted,
+        handler: (req, reply) => answer(parts, handle, req, reply),
+      });
+    }
   }
 }
 

@@ -87,6 +87,17 @@ describe("routing", () => {
     },
   );
 
+  it("leaves a slash at the end to the wildcard", async () => {
+    const wire = await startHttpWire({ methods: [mirror(["/v1.0/x/:p/*"])] });
+    const restOf = async (path: string) =>
+      ((await wire.call({ verb: "POST", path })).json() as { params?: Record<string, string> }).params?.["*"];
+    expect([await restOf("/v1.0/x/a/b/"), await restOf("/v1.0/x/a/"), await restOf("/v1.0/x/a")]).toEqual([
+      "b/",
+      "",
+      undefined,
+    ]);
+  });
+
   it("prefers a fixed segment to a parameter and takes a trailing slash", async () => {
     const wire = await startHttpWire({
       methods: [mirror(["/v1.0/state/:storeName"]), mirror(["/v1.0/state/:storeName/bulk"])],
