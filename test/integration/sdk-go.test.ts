@@ -113,7 +113,11 @@ describe.skipIf(program === undefined)("the official Go SDK", () => {
   const reports = new Map<Protocol, SdkReport>();
   beforeAll(async () => {
     const command = [program ?? ""] as const;
-    const all = await runSdkPrograms(protocols.map((protocol) => ({ appId: `go-${protocol}`, protocol, command })));
+    const all = await runSdkPrograms([
+      { appId: "go-http", protocol: "http", command, hasTokens: true },
+      // with a token the SDK's client sends no other metadata, so it could not name the app of a proxied call
+      { appId: "go-grpc", protocol: "grpc", command, hasTokens: false },
+    ]);
     protocols.forEach((protocol, at) => void reports.set(protocol, all[at] as SdkReport));
   }, 120_000);
 

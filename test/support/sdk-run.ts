@@ -9,7 +9,7 @@ import type { ConfigurationStore } from "../../components/contract/configuration
 import sqliteConfiguration from "../../components/sqlite/configuration.ts";
 import { openContext } from "./open-driver.ts";
 import { sdkResources, writeSdkFiles } from "./sdk-resources.ts";
-import { type RunningSidecar, startSidecar } from "./sidecar.ts";
+import { type RunningSidecar, type SidecarStart, startSidecar } from "./sidecar.ts";
 
 /** How the app of a program talks with its sidecar. */
 export type AppProtocol = "http" | "grpc";
@@ -20,7 +20,10 @@ export interface SdkProgram {
   readonly appId: string;
   readonly protocol: AppProtocol;
   readonly command: readonly [string, ...string[]];
-  readonly env?: Readonly<Record<string, string>>;
+  /** True: its sidecar asks for DAPR_API_TOKEN and sends APP_API_TOKEN, which the program has both of. */
+  readonly hasTokens: boolean;
+  /** Text of resource files by name, beside those that all programs have. */
+  readonly resources?: Readonly<Record<string, string>>;
 }
 
 /** What a program says of one step: a line `{"step", "ok", "detail"}` on its standard output. */
@@ -43,6 +46,13 @@ const valueChangesMs = 100;
 const shutdownMs = 10_000;
 const shownChars = 3_000;
 
+const tokens = { DAPR_API_TOKEN: "for-the-sidecar", APP_API_TOKEN: "for-the-app" };
+/** A gRPC app is also asked for its health, which every SDK has an answer to. */
+const flagsOf = {
+  http: ["--app-protocol", "http"],
+  grpc: ["--app-protocol", "grpc", "--enable-app-health-check", "--app-health-probe-interval", "1"],
+} as const;
+
 /**
  * Runs programs at once, each an app beside a sidecar of its own, with one more sidecar without app to call them
  * through. A program is told by DAPR_HTTP_PORT, DAPR_GRPC_PORT, APP_ID, APP_PORT and APP_PROTOCOL, and of the other
@@ -53,20 +63,23 @@ export async function runSdkPrograms(programs: readonly SdkProgram[]): Promise<S
   const folder = mkdtempSync(join(tmpdir(), "mecha-sdk-"));
   writeSdkFiles(folder);
   const started: RunningSidecar[] = [];
-  const start = async (appId: string, app: { readonly appPort?: number; readonly args?: readonly string[] } = {}) => {
-    const sidecar = await startSidecar({ appId, resources: sdkResources(folder, appId), folder, ...app });
+  const start = async ({ resources, ...app }: SidecarStart) => {
+    const all = { ...sdkResources(folder, app.appId), ...resources };
+    const sidecar = await startSidecar({ folder, resources: all, ...app });
     started.push(sidecar);
     return sidecar;
   };
   const stopTicking = await keepChanging(folder);
   try {
     const [first] = programs;
-    const caller = start(`${first?.appId}-caller`);
+    const caller = start({ appId: `${first?.appId}-caller` });
     return await Promise.all(
       programs.map(async (program) => {
+        const { appId, protocol, hasTokens, resources = {} } = program;
         const appPort = await freePort();
-        const sidecar = await start(program.appId, { appPort, args: ["--app-protocol", program.protocol] });
-        return runProgram(program, appPort, sidecar, await caller);
+        const env = hasTokens ? tokens : {};
+        const sidecar = await start({ appId, appPort, resources, args: flagsOf[protocol], env });
+        return runProgram(program, { ...env, APP_PORT: String(appPort) }, sidecar, await caller);
       }),
     );
   } finally {
@@ -77,8 +90,8 @@ export async function runSdkPrograms(programs: readonly SdkProgram[]): Promise<S
 }
 
 async function runProgram(
-  { appId, protocol, command: [file, ...args], env }: SdkProgram,
-  appPort: number,
+  { appId, protocol, command: [file, ...args] }: SdkProgram,
+  env: Readonly<Record<string, string>>,
   sidecar: RunningSidecar,
   caller: RunningSidecar,
 ): Promise<SdkReport> {
@@ -87,7 +100,6 @@ async function runProgram(
       ...process.env,
       ...env,
       APP_ID: appId,
-      APP_PORT: String(appPort),
       APP_PROTOCOL: protocol,
       DAPR_HTTP_PORT: String(sidecar.httpPort),
       DAPR_GRPC_PORT: String(sidecar.grpcPort),

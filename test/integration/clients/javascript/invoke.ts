@@ -1,3 +1,4 @@
+import { env } from "node:process";
 import { type DaprClient, HttpMethod } from "@dapr/dapr";
 import { equal, refused, step } from "./steps.ts";
 
@@ -20,6 +21,14 @@ export async function invokeSteps(
       equal(await by.invoker.invoke(appId, "echo", HttpMethod.POST, { n: 1, text: "ä" }), {
         got: { n: 1, text: "ä" },
       }),
+    );
+  }
+  if (env["APP_PROTOCOL"] === "http") {
+    await step("an error of the app comes back as its status", () =>
+      refused(caller.invoker.invoke(appId, "absent", HttpMethod.GET), '"status":404'),
+    );
+    await step("an error of the app comes back as a gRPC code", () =>
+      refused(otherWire.invoker.invoke(appId, "absent", HttpMethod.GET), "[not_found]"),
     );
   }
   await step("a call of an unknown app is refused", () =>

@@ -1,15 +1,36 @@
 """The app that speaks gRPC, by dapr.ext.grpc."""
 
 import json
+import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
-from dapr.ext.grpc import App, InvokeMethodRequest, InvokeMethodResponse, Rule, SubscriptionMessage, TopicEventResponse
-from dapr.ext.grpc import BindingRequest
+from dapr.ext.grpc import (
+    App,
+    BindingRequest,
+    InvokeMethodRequest,
+    InvokeMethodResponse,
+    Rule,
+    SubscriptionMessage,
+    TopicEventResponse,
+)
+from steps import equal
+
+
+class Calls(grpc.ServerInterceptor):
+    """Keeps the names of the methods that the sidecar calls."""
+
+    def __init__(self, inboxes):
+        self._inboxes = inboxes
+
+    def intercept_service(self, continuation, details):
+        self._inboxes[details.method.rsplit('/')[-1]].put(details.method)
+        return continuation(details)
 
 
 def start(inboxes, port):
-    app = App()
+    app = App(thread_pool=ThreadPoolExecutor(), interceptors=[Calls(inboxes)])
     for pubsub in ('pubsub', 'memorypubsub'):
         _subscribe(app, inboxes, pubsub)
     _answer(app)
@@ -18,6 +39,7 @@ def start(inboxes, port):
     def tick(request: BindingRequest):
         inboxes['tick'].put('tick')
 
+    app.register_health_check(lambda: None)
     app.add_external_service(_add_shouter, None)
     threading.Thread(target=app.run, args=(port, '127.0.0.1'), daemon=True).start()
 
@@ -70,7 +92,9 @@ def _add_shouter(_, server):
     """A service of the app's own, with every kind of call, for the sidecar to proxy."""
 
     def one(request, context):
-        context.send_initial_metadata((('seen-caller', dict(context.invocation_metadata()).get('dapr-caller-app-id', '')),))
+        seen = dict(context.invocation_metadata())
+        equal(seen['dapr-api-token'], os.environ['APP_API_TOKEN'])
+        context.send_initial_metadata((('seen-caller', seen['dapr-caller-app-id']),))
         return request.upper()
 
     def many(request, context):

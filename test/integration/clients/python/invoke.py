@@ -7,6 +7,7 @@ import os
 import grpc
 from awaited import Awaited
 from dapr.clients import DaprClient
+from dapr.clients.exceptions import DaprHttpError
 from dapr.conf import settings
 from steps import Steps, equal, refused
 
@@ -24,7 +25,8 @@ async def invoke_steps(app_id, is_grpc):
     for through, prefix in SIDECARS:
         for protocol in ('http', 'grpc'):
             await _call_steps(open_client(prefix, protocol), app_id, f'over {protocol} through {through}')
-    await _unknown_app(open_client('CALLER', 'grpc'))
+    for protocol in ('http', 'grpc'):
+        await _unknown_app(open_client('CALLER', protocol), protocol)
     if is_grpc:
         for through, prefix in SIDECARS:
             await _proxy_steps(f'127.0.0.1:{os.environ[f"{prefix}_GRPC_PORT"]}', app_id, through)
@@ -48,12 +50,21 @@ async def _call_steps(dapr, app_id, way):
     await it.run()
 
 
-async def _unknown_app(dapr):
+async def _unknown_app(dapr, protocol):
     it = Steps()
 
-    @it('a call of an unknown app is refused')
+    @it(f'a call of an unknown app is refused over {protocol}')
     async def _():
-        await refused(dapr.invoke_method('absent', 'hello', b'', http_verb='GET'), grpc.StatusCode.INTERNAL, 'absent')
+        call = dapr.invoke_method('absent', 'hello', b'', http_verb='GET')
+        if protocol == 'grpc':
+            return await refused(call, grpc.StatusCode.INTERNAL, 'absent')
+        try:
+            await call
+        except DaprHttpError as error:
+            equal((error.status_code, error.error_code), (500, 'ERR_DIRECT_INVOKE'))
+            assert 'absent' in error.message, error.message
+        else:
+            raise AssertionError('it was not refused')
 
     await it.run()
 
@@ -62,7 +73,7 @@ async def _proxy_steps(address, app_id, through):
     """Calls of a service that only the app knows, which the sidecar passes on as they are."""
     it = Steps()
     channel = grpc.insecure_channel(address)
-    metadata = (('dapr-app-id', app_id),)
+    metadata = (('dapr-app-id', app_id), ('dapr-api-token', os.environ['DAPR_API_TOKEN']))
 
     @it(f'a unary call is proxied through {through}')
     async def _():

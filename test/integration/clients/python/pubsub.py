@@ -81,4 +81,12 @@ async def pubsub_steps(dapr, inboxes, pubsub, kind, is_grpc):
             await publish('routed', '{"n": 2}')
             equal((await next_of('routed/big'), await next_of('routed/small')), ({'n': 1}, {'n': 2}))
 
+        @it('events come in bulk where a resource asks for it')
+        async def _():
+            for n in (1, 2, 3):
+                await publish('in-bulk', json.dumps({'n': n}))
+            got = [await next_of('orders') for _ in range(3)]
+            equal(sorted(one['n'] for one in got), [1, 2, 3])
+            equal(await inboxes['OnBulkTopicEvent'].take(), '/dapr.proto.runtime.v1.AppCallback/OnBulkTopicEvent')
+
     await it.run()
