@@ -22,6 +22,8 @@ export interface GrpcReply {
   readonly messages: readonly unknown[];
   /** Initial metadata. */
   readonly headers: Readonly<Record<string, unknown>>;
+  /** Trailing metadata. */
+  readonly trailers: Readonly<Record<string, unknown>>;
 }
 
 type Given = Readonly<Record<string, string>>;
@@ -105,7 +107,7 @@ export function whole(call: ClientDuplexStream<never, unknown>): Promise<GrpcRep
     // The status says the same.
     call.on("error", () => {});
     call.once("status", ({ code, details, metadata }: StatusObject) => {
-      resolve({ code, message: details, details: unpack(metadata), messages, headers });
+      resolve({ code, message: details, details: unpack(metadata), messages, headers, trailers: metadata.getMap() });
     });
   });
 }

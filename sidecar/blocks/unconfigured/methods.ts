@@ -2,10 +2,11 @@ import type { DescMethod } from "@bufbuild/protobuf";
 import { fail, type MechaError } from "../../../specs/errors.ts";
 import { Dapr } from "../../../specs/gen/dapr/proto/runtime/v1/dapr_pb.js";
 import { type AnyMethod, type HttpShape, method, type Verb } from "../../kernel/method.ts";
+import { jobMethods } from "./jobs.ts";
 
 /** Actors, workflows and jobs on a sidecar on which they are not configured: each method answers with its reason. */
 export function unconfiguredMethods(): readonly AnyMethod[] {
-  return [...actors(), ...workflows(), ...jobs()];
+  return [...actors(), ...workflows(), ...jobMethods()];
 }
 
 type Shapes = readonly (readonly [verbs: readonly Verb[], ...paths: string[]])[];
@@ -60,19 +61,5 @@ function workflows(): AnyMethod[] {
       [m.raiseEventWorkflowBeta1, m.raiseEventWorkflowAlpha1],
       [["POST"], ...under("/:instanceId/raiseEvent/:eventName")],
     ),
-  ];
-}
-
-function jobs(): AnyMethod[] {
-  const { method: m } = Dapr;
-  const at = ["/v1.0/jobs/:name", "/v1.0-alpha1/jobs/:name"];
-  const missing = () => fail("jobsNotConfigured", {});
-  const of = (rpcs: readonly [DescMethod, DescMethod], ...shapes: Shapes) => refuse(rpcs, "jobs", shapes, missing);
-  return [
-    of([m.scheduleJob, m.scheduleJobAlpha1], [["POST"], ...at]),
-    of([m.getJob, m.getJobAlpha1], [["GET"], ...at]),
-    of([m.deleteJob, m.deleteJobAlpha1], [["DELETE"], ...at]),
-    of([m.listJobs, m.listJobsAlpha1]),
-    of([m.deleteJobsByPrefix, m.deleteJobsByPrefixAlpha1]),
   ];
 }

@@ -1,4 +1,5 @@
 import type { Readable, Writable } from "node:stream";
+import { fail } from "../../../specs/errors.ts";
 
 /**
  * The messages of a call as they arrive. Leaving the loop early does not end the call, unlike a stream's own iterator,
@@ -19,13 +20,13 @@ export async function* messagesOf<T>(call: Readable): AsyncGenerator<T> {
     ended = true;
     notify();
   });
-  const fail = (error?: Error) => {
-    failure ??= error ?? new Error("the caller has cancelled the call");
+  const breakOff = (error?: Error) => {
+    failure ??= error ?? fail("canceled", { what: "the call" });
     notify();
   };
-  call.once("error", fail);
-  if ((call as { cancelled?: boolean }).cancelled) fail();
-  call.once("cancelled", () => fail());
+  call.once("error", breakOff);
+  if ((call as { cancelled?: boolean }).cancelled) breakOff();
+  call.once("cancelled", () => breakOff());
   for (;;) {
     const next = queue.shift();
     if (next !== undefined) {

@@ -237,9 +237,19 @@ export const bareCases: readonly WireCase[] = [
       ...workflow("v1.0", "Beta1"),
       ...workflow("v1.0-beta1", "Beta1"),
       ...workflow("v1.0-alpha1", "Alpha1"),
-      { http: ask("POST", "/v1.0/jobs/j", {}), grpc: call(m.scheduleJob, {}), expect: noJobs },
-      { http: ask("GET", "/v1.0-alpha1/jobs/j"), grpc: call(m.getJobAlpha1, {}), expect: noJobs },
-      { http: ask("DELETE", "/v1.0-alpha1/jobs/j"), grpc: call(m.deleteJob, {}), expect: noJobs },
+      {
+        http: ask("POST", "/v1.0/jobs/j", { schedule: "@daily" }),
+        grpc: call(m.scheduleJob, { job: { name: "j", schedule: "@daily" } }),
+        expect: noJobs,
+      },
+      {
+        http: ask("POST", "/v1.0/jobs/j", {}),
+        grpc: call(m.scheduleJob, { job: { name: "j" } }),
+        expect: fails("jobScheduleEmpty", {}),
+      },
+      { http: ask("POST", "/v1.0/jobs/j", { name: "j" }), expect: fails("jobNameInBody", {}) },
+      { http: ask("GET", "/v1.0-alpha1/jobs/j"), grpc: call(m.getJobAlpha1, { name: "j" }), expect: noJobs },
+      { http: ask("DELETE", "/v1.0-alpha1/jobs/j"), grpc: call(m.deleteJob, { name: "j" }), expect: noJobs },
     ],
   },
   {

@@ -46,9 +46,9 @@ describe("the messages of a call", () => {
     const call = new PassThrough({ objectMode: true });
     const reading = all(messagesOf<string>(call));
     call.emit("cancelled");
-    await expect(reading).rejects.toThrow("the caller has cancelled the call");
+    await expect(reading).rejects.toThrow("the call was cancelled by the caller");
     const cancelled = Object.assign(new PassThrough({ objectMode: true }), { cancelled: true });
-    await expect(all(messagesOf<string>(cancelled))).rejects.toThrow("the caller has cancelled the call");
+    await expect(all(messagesOf<string>(cancelled))).rejects.toThrow("the call was cancelled by the caller");
   });
 
   it("can be left without ending the call", async () => {
