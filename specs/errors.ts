@@ -515,6 +515,19 @@ export const reasons = {
       `failed to subscribe ${p.keys} of configuration store ${p.name}: ${p.cause}`,
   },
 
+  configurationReadOnly: {
+    code: "unimplemented",
+    tag: "ERR_CONFIGURATION_READ_ONLY",
+    info: "MECHA_CONFIGURATION_READ_ONLY",
+    text: (p: Named) => `configuration store ${p.name} is written by the tools of its backend, not through the sidecar`,
+  },
+  configurationPut: {
+    code: "internal",
+    tag: "ERR_CONFIGURATION_PUT",
+    info: "MECHA_CONFIGURATION_PUT",
+    text: (p: Caused) => `failed to write configuration store ${p.name}: ${p.cause}`,
+  },
+
   // ---- lock
   lockNotConfigured: {
     code: "failed_precondition",

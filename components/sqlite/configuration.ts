@@ -48,8 +48,8 @@ export default defineConfigurationStore({
     const since = client.prepare(`SELECT ${columns} FROM ${table} WHERE revision > ? ORDER BY revision`);
     const last = client.prepare(`SELECT coalesce(max(revision), 0) AS revision FROM ${table}`);
     const upsert = client.prepare(
-      `INSERT INTO ${table} (key, value, version, revision) VALUES (?1, ?2, coalesce(?3, ?4), ?4)
-        ON CONFLICT (key) DO UPDATE SET value = ?2, version = coalesce(?3, ?4), revision = ?4, is_removed = 0`,
+      `INSERT INTO ${table} (key, value, version, revision) VALUES (?1, ?2, ?3, ?4)
+        ON CONFLICT (key) DO UPDATE SET value = ?2, version = ?3, revision = ?4, is_removed = 0`,
     );
     const mark = client.prepare(
       `UPDATE ${table} SET value = '', version = '', metadata = '{}', revision = ?, is_removed = 1
@@ -86,7 +86,7 @@ export default defineConfigurationStore({
           () => {
             const revision = lastRevision() + 1;
             for (const [key, { value, version }] of Object.entries(items))
-              upsert.run(key, value, version ?? null, revision);
+              upsert.run(key, value, version ?? String(revision), revision);
           },
           call,
           write,

@@ -21,13 +21,13 @@ export interface TargetOptions {
 /** A component that the sidecar must have. */
 export interface Need {
   /** First word of spec.type. */
-  readonly kind: "state" | "pubsub";
+  readonly kind: "state" | "pubsub" | "configuration";
   readonly name: string;
   /** Whether it matters which of several sidecars answers. */
   readonly exact: boolean;
 }
 
-const spoken = { state: "state store", pubsub: "pub/sub" };
+const spoken = { state: "state store", pubsub: "pub/sub", configuration: "configuration store" };
 
 /**
  * The sidecar that options name; else one that runs here and has the component; else the one that the environment of an

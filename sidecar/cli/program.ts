@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import { version } from "../version.ts";
 import { addCompletion } from "./commands/completion.ts";
 import { addComponents } from "./commands/components.ts";
+import { addConfiguration } from "./commands/configuration.ts";
 import { addInit } from "./commands/init.ts";
 import { addInvoke } from "./commands/invoke.ts";
 import { addLint } from "./commands/lint.ts";
@@ -29,6 +30,7 @@ const commands: readonly AddCommand[] = [
   addInvoke,
   addPublish,
   addState,
+  addConfiguration,
   addComponents,
   addCompletion,
   addVersion,

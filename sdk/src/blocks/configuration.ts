@@ -1,5 +1,6 @@
 import type { SubscribeConfigurationResponse } from "../../../specs/gen/dapr/proto/runtime/v1/configuration_pb.js";
 import { Dapr } from "../../../specs/gen/dapr/proto/runtime/v1/dapr_pb.js";
+import { Mecha } from "../../../specs/gen/mecha/v1/mecha_pb.js";
 import { type CallOptions, callOf } from "../call.ts";
 import { type EventStream, openEventStream } from "../event-stream.ts";
 import type { Transport } from "../transport.ts";
@@ -89,6 +90,19 @@ export class ConfigurationStore {
   ): Promise<Readonly<Record<string, ConfigurationItem>>> {
     const { items } = await this.#transport.unary(dapr.getConfiguration, this.#input(keys, options), callOf(options));
     return toItems(items);
+  }
+
+  /** Writes items; those who subscribe hear of them. Only for stores that are not written by tools of their own. */
+  async set(items: Readonly<Record<string, string>>, call: CallOptions = {}): Promise<void> {
+    const written = Object.entries(items).map(([key, value]) => [key, { value }]);
+    const input = { storeName: this.#store, items: Object.fromEntries(written) };
+    await this.#transport.unary(Mecha.method.putConfiguration, input, callOf(call));
+  }
+
+  /** Deletes items, under the same condition; absent ones are no error. */
+  async delete(keys: readonly string[], call: CallOptions = {}): Promise<void> {
+    const input = { storeName: this.#store, keys: [...keys] };
+    await this.#transport.unary(Mecha.method.deleteConfiguration, input, callOf(call));
   }
 
   /** Hears of changes until the loop over them is left; without keys of all changes. Over gRPC only. */

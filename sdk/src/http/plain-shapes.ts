@@ -78,6 +78,21 @@ export const plainShapes: readonly ShapeRow[] = [
     },
   }),
   lockShape(dapr.tryLockAlpha1, "lock", ""),
+  shape(Mecha.method.putConfiguration, {
+    request: (message) =>
+      jsonSend(
+        "POST",
+        `/v1.0/configuration/${segment(message.storeName)}`,
+        protojson(Mecha.method.putConfiguration.input, message),
+      ),
+  }),
+  shape(Mecha.method.deleteConfiguration, {
+    request: ({ storeName, keys }) => ({
+      verb: "DELETE",
+      path: `/v1.0/configuration/${segment(storeName)}`,
+      query: keys.map((key): [string, string] => ["key", key]),
+    }),
+  }),
   lockShape(dapr.unlockAlpha1, "unlock", ""),
   lockShape(Mecha.method.acquireLock, "lock", "/acquire"),
   lockShape(Mecha.method.renewLock, "lock", "/renew"),

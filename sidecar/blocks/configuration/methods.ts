@@ -7,6 +7,7 @@ import { type Components, requireComponent } from "../../kernel/components.ts";
 import type { ScopedLog } from "../../kernel/log.ts";
 import { type AnyMethod, type HttpInput, method, type Route } from "../../kernel/method.ts";
 import { Changes, Subscriptions } from "./subscriptions.ts";
+import { configurationWrites } from "./writes.ts";
 
 export interface ConfigurationParts {
   readonly components: Components;
@@ -134,7 +135,7 @@ export function openConfigurationBlock(parts: ConfigurationParts): {
   };
 
   return {
-    methods: [get, stream, unsubscribe],
+    methods: [get, stream, unsubscribe, ...configurationWrites(store)],
     routes: [{ verbs: ["GET"], paths: under("/subscribe"), group: "configuration", run: subscribeHttp }],
     close: () => subscriptions.close(),
   };

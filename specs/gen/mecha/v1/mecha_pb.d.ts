@@ -4,6 +4,7 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
+import type { EmptySchema } from "@bufbuild/protobuf/wkt";
 
 /**
  * Describes the file mecha/v1/mecha.proto.
@@ -77,6 +78,87 @@ export declare type ListStateResponse = Message<"mecha.v1.ListStateResponse"> & 
  * Use `create(ListStateResponseSchema)` to create a new message.
  */
 export declare const ListStateResponseSchema: GenMessage<ListStateResponse>;
+
+/**
+ * An item to write.
+ *
+ * @generated from message mecha.v1.PutConfigurationItem
+ */
+export declare type PutConfigurationItem = Message<"mecha.v1.PutConfigurationItem"> & {
+  /**
+   * Its value.
+   *
+   * @generated from field: string value = 1;
+   */
+  value: string;
+
+  /**
+   * Its version; empty: the store makes one.
+   *
+   * @generated from field: string version = 2;
+   */
+  version: string;
+};
+
+/**
+ * Describes the message mecha.v1.PutConfigurationItem.
+ * Use `create(PutConfigurationItemSchema)` to create a new message.
+ */
+export declare const PutConfigurationItemSchema: GenMessage<PutConfigurationItem>;
+
+/**
+ * Items to write.
+ *
+ * @generated from message mecha.v1.PutConfigurationRequest
+ */
+export declare type PutConfigurationRequest = Message<"mecha.v1.PutConfigurationRequest"> & {
+  /**
+   * Name of the configuration store.
+   *
+   * @generated from field: string store_name = 1;
+   */
+  storeName: string;
+
+  /**
+   * Items by key.
+   *
+   * @generated from field: map<string, mecha.v1.PutConfigurationItem> items = 2;
+   */
+  items: { [key: string]: PutConfigurationItem };
+};
+
+/**
+ * Describes the message mecha.v1.PutConfigurationRequest.
+ * Use `create(PutConfigurationRequestSchema)` to create a new message.
+ */
+export declare const PutConfigurationRequestSchema: GenMessage<PutConfigurationRequest>;
+
+/**
+ * Items to delete.
+ *
+ * @generated from message mecha.v1.DeleteConfigurationRequest
+ */
+export declare type DeleteConfigurationRequest = Message<"mecha.v1.DeleteConfigurationRequest"> & {
+  /**
+   * Name of the configuration store.
+   *
+   * @generated from field: string store_name = 1;
+   */
+  storeName: string;
+
+  /**
+   * Keys of the items; absent ones are no error.
+   *
+   * @generated from field: repeated string keys = 2;
+   */
+  keys: string[];
+};
+
+/**
+ * Describes the message mecha.v1.DeleteConfigurationRequest.
+ * Use `create(DeleteConfigurationRequestSchema)` to create a new message.
+ */
+export declare const DeleteConfigurationRequestSchema: GenMessage<DeleteConfigurationRequest>;
 
 /**
  * A lock to take.
@@ -229,6 +311,26 @@ export declare const Mecha: GenService<{
     methodKind: "unary";
     input: typeof ListStateRequestSchema;
     output: typeof ListStateResponseSchema;
+  },
+  /**
+   * Writes items of a configuration store; subscribers hear of them.
+   *
+   * @generated from rpc mecha.v1.Mecha.PutConfiguration
+   */
+  putConfiguration: {
+    methodKind: "unary";
+    input: typeof PutConfigurationRequestSchema;
+    output: typeof EmptySchema;
+  },
+  /**
+   * Deletes items of a configuration store; subscribers hear of them.
+   *
+   * @generated from rpc mecha.v1.Mecha.DeleteConfiguration
+   */
+  deleteConfiguration: {
+    methodKind: "unary";
+    input: typeof DeleteConfigurationRequestSchema;
+    output: typeof EmptySchema;
   },
   /**
    * Takes a lock, waiting for it if asked to, and gives its fencing token.

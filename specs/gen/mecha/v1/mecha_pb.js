@@ -3,12 +3,13 @@
 /* eslint-disable */
 
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { file_google_protobuf_empty } from "@bufbuild/protobuf/wkt";
 
 /**
  * Describes the file mecha/v1/mecha.proto.
  */
 export const file_mecha_v1_mecha = /*@__PURE__*/
-  fileDesc("ChRtZWNoYS92MS9tZWNoYS5wcm90bxIIbWVjaGEudjEiVQoQTGlzdFN0YXRlUmVxdWVzdBISCgpzdG9yZV9uYW1lGAEgASgJEg4KBnByZWZpeBgCIAEoCRIOCgZjdXJzb3IYAyABKAkSDQoFbGltaXQYBCABKAUiMQoRTGlzdFN0YXRlUmVzcG9uc2USDAoEa2V5cxgBIAMoCRIOCgZjdXJzb3IYAiABKAkihQEKEkFjcXVpcmVMb2NrUmVxdWVzdBISCgpzdG9yZV9uYW1lGAEgASgJEhMKC3Jlc291cmNlX2lkGAIgASgJEhIKCmxvY2tfb3duZXIYAyABKAkSGQoRZXhwaXJ5X2luX3NlY29uZHMYBCABKAUSFwoPd2FpdF9pbl9zZWNvbmRzGAUgASgFIlQKE0FjcXVpcmVMb2NrUmVzcG9uc2USDwoHc3VjY2VzcxgBIAEoCBIaCg1mZW5jaW5nX3Rva2VuGAIgASgDSACIAQFCEAoOX2ZlbmNpbmdfdG9rZW4iagoQUmVuZXdMb2NrUmVxdWVzdBISCgpzdG9yZV9uYW1lGAEgASgJEhMKC3Jlc291cmNlX2lkGAIgASgJEhIKCmxvY2tfb3duZXIYAyABKAkSGQoRZXhwaXJ5X2luX3NlY29uZHMYBCABKAUiJAoRUmVuZXdMb2NrUmVzcG9uc2USDwoHc3VjY2VzcxgBIAEoCDLfAQoFTWVjaGESRAoJTGlzdFN0YXRlEhoubWVjaGEudjEuTGlzdFN0YXRlUmVxdWVzdBobLm1lY2hhLnYxLkxpc3RTdGF0ZVJlc3BvbnNlEkoKC0FjcXVpcmVMb2NrEhwubWVjaGEudjEuQWNxdWlyZUxvY2tSZXF1ZXN0Gh0ubWVjaGEudjEuQWNxdWlyZUxvY2tSZXNwb25zZRJECglSZW5ld0xvY2sSGi5tZWNoYS52MS5SZW5ld0xvY2tSZXF1ZXN0GhsubWVjaGEudjEuUmVuZXdMb2NrUmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("ChRtZWNoYS92MS9tZWNoYS5wcm90bxIIbWVjaGEudjEiVQoQTGlzdFN0YXRlUmVxdWVzdBISCgpzdG9yZV9uYW1lGAEgASgJEg4KBnByZWZpeBgCIAEoCRIOCgZjdXJzb3IYAyABKAkSDQoFbGltaXQYBCABKAUiMQoRTGlzdFN0YXRlUmVzcG9uc2USDAoEa2V5cxgBIAMoCRIOCgZjdXJzb3IYAiABKAkiNgoUUHV0Q29uZmlndXJhdGlvbkl0ZW0SDQoFdmFsdWUYASABKAkSDwoHdmVyc2lvbhgCIAEoCSK4AQoXUHV0Q29uZmlndXJhdGlvblJlcXVlc3QSEgoKc3RvcmVfbmFtZRgBIAEoCRI7CgVpdGVtcxgCIAMoCzIsLm1lY2hhLnYxLlB1dENvbmZpZ3VyYXRpb25SZXF1ZXN0Lkl0ZW1zRW50cnkaTAoKSXRlbXNFbnRyeRILCgNrZXkYASABKAkSLQoFdmFsdWUYAiABKAsyHi5tZWNoYS52MS5QdXRDb25maWd1cmF0aW9uSXRlbToCOAEiPgoaRGVsZXRlQ29uZmlndXJhdGlvblJlcXVlc3QSEgoKc3RvcmVfbmFtZRgBIAEoCRIMCgRrZXlzGAIgAygJIoUBChJBY3F1aXJlTG9ja1JlcXVlc3QSEgoKc3RvcmVfbmFtZRgBIAEoCRITCgtyZXNvdXJjZV9pZBgCIAEoCRISCgpsb2NrX293bmVyGAMgASgJEhkKEWV4cGlyeV9pbl9zZWNvbmRzGAQgASgFEhcKD3dhaXRfaW5fc2Vjb25kcxgFIAEoBSJUChNBY3F1aXJlTG9ja1Jlc3BvbnNlEg8KB3N1Y2Nlc3MYASABKAgSGgoNZmVuY2luZ190b2tlbhgCIAEoA0gAiAEBQhAKDl9mZW5jaW5nX3Rva2VuImoKEFJlbmV3TG9ja1JlcXVlc3QSEgoKc3RvcmVfbmFtZRgBIAEoCRITCgtyZXNvdXJjZV9pZBgCIAEoCRISCgpsb2NrX293bmVyGAMgASgJEhkKEWV4cGlyeV9pbl9zZWNvbmRzGAQgASgFIiQKEVJlbmV3TG9ja1Jlc3BvbnNlEg8KB3N1Y2Nlc3MYASABKAgygwMKBU1lY2hhEkQKCUxpc3RTdGF0ZRIaLm1lY2hhLnYxLkxpc3RTdGF0ZVJlcXVlc3QaGy5tZWNoYS52MS5MaXN0U3RhdGVSZXNwb25zZRJNChBQdXRDb25maWd1cmF0aW9uEiEubWVjaGEudjEuUHV0Q29uZmlndXJhdGlvblJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkSUwoTRGVsZXRlQ29uZmlndXJhdGlvbhIkLm1lY2hhLnYxLkRlbGV0ZUNvbmZpZ3VyYXRpb25SZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5EkoKC0FjcXVpcmVMb2NrEhwubWVjaGEudjEuQWNxdWlyZUxvY2tSZXF1ZXN0Gh0ubWVjaGEudjEuQWNxdWlyZUxvY2tSZXNwb25zZRJECglSZW5ld0xvY2sSGi5tZWNoYS52MS5SZW5ld0xvY2tSZXF1ZXN0GhsubWVjaGEudjEuUmVuZXdMb2NrUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_empty]);
 
 /**
  * Describes the message mecha.v1.ListStateRequest.
@@ -25,32 +26,53 @@ export const ListStateResponseSchema = /*@__PURE__*/
   messageDesc(file_mecha_v1_mecha, 1);
 
 /**
+ * Describes the message mecha.v1.PutConfigurationItem.
+ * Use `create(PutConfigurationItemSchema)` to create a new message.
+ */
+export const PutConfigurationItemSchema = /*@__PURE__*/
+  messageDesc(file_mecha_v1_mecha, 2);
+
+/**
+ * Describes the message mecha.v1.PutConfigurationRequest.
+ * Use `create(PutConfigurationRequestSchema)` to create a new message.
+ */
+export const PutConfigurationRequestSchema = /*@__PURE__*/
+  messageDesc(file_mecha_v1_mecha, 3);
+
+/**
+ * Describes the message mecha.v1.DeleteConfigurationRequest.
+ * Use `create(DeleteConfigurationRequestSchema)` to create a new message.
+ */
+export const DeleteConfigurationRequestSchema = /*@__PURE__*/
+  messageDesc(file_mecha_v1_mecha, 4);
+
+/**
  * Describes the message mecha.v1.AcquireLockRequest.
  * Use `create(AcquireLockRequestSchema)` to create a new message.
  */
 export const AcquireLockRequestSchema = /*@__PURE__*/
-  messageDesc(file_mecha_v1_mecha, 2);
+  messageDesc(file_mecha_v1_mecha, 5);
 
 /**
  * Describes the message mecha.v1.AcquireLockResponse.
  * Use `create(AcquireLockResponseSchema)` to create a new message.
  */
 export const AcquireLockResponseSchema = /*@__PURE__*/
-  messageDesc(file_mecha_v1_mecha, 3);
+  messageDesc(file_mecha_v1_mecha, 6);
 
 /**
  * Describes the message mecha.v1.RenewLockRequest.
  * Use `create(RenewLockRequestSchema)` to create a new message.
  */
 export const RenewLockRequestSchema = /*@__PURE__*/
-  messageDesc(file_mecha_v1_mecha, 4);
+  messageDesc(file_mecha_v1_mecha, 7);
 
 /**
  * Describes the message mecha.v1.RenewLockResponse.
  * Use `create(RenewLockResponseSchema)` to create a new message.
  */
 export const RenewLockResponseSchema = /*@__PURE__*/
-  messageDesc(file_mecha_v1_mecha, 5);
+  messageDesc(file_mecha_v1_mecha, 8);
 
 /**
  * What the sidecar offers beyond the published API.

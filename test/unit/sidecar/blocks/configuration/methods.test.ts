@@ -213,3 +213,66 @@ describe("subscribing over gRPC", () => {
     ]);
   });
 });
+
+describe("writing items", () => {
+  it("writes items that subscribers hear of, and deletes them", async () => {
+    const { block, store } = await http();
+    const wire = await startHttpWire({ methods: block.methods, routes: block.routes });
+    const heard: unknown[] = [];
+    await store.subscribe([], {}, (items) => heard.push(items), {});
+    const put = await wire.call({
+      verb: "POST",
+      path: "/v1.0/configuration/config",
+      body: '{"items":{"theme":{"value":"dark"},"size":{"value":"4","version":"v2"}}}',
+    });
+    expect(put.status).toBe(204);
+    const items = await store.get(["theme", "size"], {}, {});
+    expect(items["theme"]?.value).toBe("dark");
+    expect(items["size"]).toMatchObject({ value: "4", version: "v2" });
+    const gone = await wire.call({ verb: "DELETE", path: "/v1.0/configuration/config?key=theme" });
+    expect(gone.status).toBe(204);
+    expect(await store.get(["theme"], {}, {})).toEqual({});
+    expect(heard.length).toBeGreaterThanOrEqual(2);
+  });
+
+  it("refuses an empty key, and a deletion that names nothing", async () => {
+    const { block } = await http();
+    const wire = await startHttpWire({ methods: block.methods, routes: block.routes });
+    const empty = await wire.call({
+      verb: "POST",
+      path: "/v1.0/configuration/config",
+      body: '{"items":{"":{"value":"x"}}}',
+    });
+    expect([empty.status, JSON.parse(empty.text).errorCode]).toEqual([400, "ERR_BAD_REQUEST"]);
+    const nothing = await wire.call({ verb: "DELETE", path: "/v1.0/configuration/config" });
+    expect([nothing.status, JSON.parse(nothing.text).errorCode]).toEqual([400, "ERR_BAD_REQUEST"]);
+  });
+
+  it("says that a store is written by other tools", async () => {
+    const { block, store } = await http({ instead: { put: undefined, remove: undefined } as never });
+    expect(store).toBeDefined();
+    const wire = await startHttpWire({ methods: block.methods, routes: block.routes });
+    for (const call of [
+      { verb: "POST", path: "/v1.0/configuration/config", body: "{}" },
+      { verb: "DELETE", path: "/v1.0/configuration/config?key=a" },
+    ]) {
+      const answer = await wire.call(call);
+      expect([answer.status, JSON.parse(answer.text).errorCode]).toEqual([501, "ERR_CONFIGURATION_READ_ONLY"]);
+    }
+  });
+
+  it("tells why a store could not be written", async () => {
+    const broken = async () => Promise.reject(new Error("disk full"));
+    const { block } = await http({ instead: { put: broken } });
+    const wire = await startHttpWire({ methods: block.methods, routes: block.routes });
+    const answer = await wire.call({
+      verb: "POST",
+      path: "/v1.0/configuration/config",
+      body: '{"items":{"a":{"value":"x"}}}',
+    });
+    expect([answer.status, JSON.parse(answer.text).message]).toEqual([
+      500,
+      "failed to write configuration store config: disk full",
+    ]);
+  });
+});

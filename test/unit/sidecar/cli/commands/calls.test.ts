@@ -217,3 +217,25 @@ test("logs of an app that never ran names those that do", async () => {
     'mecha: no app with id order has run here; did you mean "orders"? running: orders\n',
   );
 });
+
+test("configuration items are listed, written and removed", async () => {
+  const items = JSON.stringify({ theme: { value: "dark", version: "3", metadata: {} } });
+  await fakeSidecar(
+    "a",
+    { settings: "configuration.in-memory" },
+    {
+      "GET /v1.0/configuration/settings": { body: items },
+      "GET /v1.0/configuration/settings?key=theme": { body: items },
+    },
+  );
+  expect((await call(["configuration", "list", "settings"])).stdout).toBe("KEY    VALUE  VERSION\ntheme  dark   3\n");
+  expect((await call(["config", "get", "settings", "theme"])).stdout).toBe("dark\n");
+  expect(JSON.parse((await call(["config", "get", "settings", "theme", "--json"])).stdout)).toEqual(JSON.parse(items));
+  expect((await call(["config", "set", "settings", "theme", "light", "--item-version", "v9"])).code).toBe(0);
+  expect(seen.at(-1)).toMatchObject({
+    line: "POST /v1.0/configuration/settings",
+    body: '{"items":{"theme":{"value":"light","version":"v9"}}}',
+  });
+  expect((await call(["config", "delete", "settings", "theme", "size"])).code).toBe(0);
+  expect(seen.at(-1)?.line).toBe("DELETE /v1.0/configuration/settings?key=theme&key=size");
+});
