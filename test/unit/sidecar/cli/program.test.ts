@@ -20,6 +20,7 @@ test("the commands are these", () => {
     "invoke",
     "publish",
     "state",
+    "configuration",
     "components",
     "completion",
     "version",
