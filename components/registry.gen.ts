@@ -30,6 +30,10 @@ export const registry = {
   "secretstores.local.file": () => import("./local.file/secretstores.ts"),
   "state.in-memory": () => import("./memory/state.ts"),
   "state.memory": () => import("./memory/state.ts"),
+  "state.postgres": () => import("./postgresql/state.ts"),
+  "state.postgres/v2": () => import("./postgresql/state.v2.ts"),
+  "state.postgresql": () => import("./postgresql/state.ts"),
+  "state.postgresql/v2": () => import("./postgresql/state.v2.ts"),
   "state.sqlite": () => import("./sqlite/state.ts"),
   "state.sqlite3": () => import("./sqlite/state.ts"),
 } as const;

@@ -25,6 +25,7 @@ const doors = {
   fastify: ["sidecar/wire/http"],
   ioredis: ["components/redis"],
   "multicast-dns": ["components/mdns"],
+  pg: ["components/postgresql"],
   pino: ["sidecar/kernel"],
   "prom-client": ["sidecar/kernel"],
   typebox: ["components", "specs/schemas", "sidecar/host"],

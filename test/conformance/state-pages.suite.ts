@@ -142,8 +142,10 @@ function queryCases(open: OpenBench): void {
   test("an answer carries value and etag as a read does", async () => {
     const { opened, ask } = await asked({ filter: { op: "EQ", key: "city", value: "Paris" } });
     const [entry] = (await ask()).entries;
-    expect(toText(entry?.data)).toBe(JSON.stringify(people.dee));
-    expect(entry?.etag).toBe((await opened.get(entry?.key ?? "", {}, {}))?.etag);
+    const read = await opened.get(entry?.key ?? "", {}, {});
+    expect([toText(entry?.data), entry?.etag]).toEqual([toText(read?.data), read?.etag]);
+    // Stores that keep JSON as documents may write it in another way.
+    expect(JSON.parse(toText(entry?.data) ?? "")).toEqual(people.dee);
   });
 
   test("more values than one slice of reading are all found", async () => {

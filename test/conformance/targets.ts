@@ -8,6 +8,7 @@ import sqlitePubsub from "../../components/sqlite/pubsub.ts";
 import sqliteState from "../../components/sqlite/state.ts";
 import type { ConfigurationTarget } from "./configuration.suite.ts";
 import type { LockTarget } from "./lock.suite.ts";
+import { postgresqlStateTargets } from "./postgresql.targets.ts";
 import type { PubsubTarget } from "./pubsub.suite.ts";
 import type { StateTarget } from "./state.suite.ts";
 
@@ -18,6 +19,7 @@ export const stateTargets: Readonly<Record<string, StateTarget>> = {
   "state.sqlite": { driver: sqliteState },
   "state.sqlite in memory": { driver: sqliteState, settings: () => ({ connectionString: ":memory:" }) },
   "state.sqlite without WAL": { driver: sqliteState, settings: () => ({ disableWAL: "true" }) },
+  ...postgresqlStateTargets,
 };
 
 export const pubsubTargets: Readonly<Record<string, PubsubTarget>> = {
