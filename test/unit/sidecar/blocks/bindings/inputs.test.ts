@@ -117,7 +117,7 @@ describe("an input binding", () => {
     expect(source.opened).toBe(1);
     expect(asked).toEqual([]);
     const output = new Source();
-    open(output.part("orders", { direction: "output" }));
+    await open(output.part("orders", { direction: "output" }));
     await settled();
     expect(output.opened).toBe(0);
   });
