@@ -39,7 +39,8 @@ export function openDeadline(what: string, signal: AbortSignal | undefined, time
   if (signal?.aborted) leave();
   else signal?.addEventListener("abort", leave, { once: true });
   const expire = () => controller.abort(deadlineExceeded(what, timeoutMs));
-  const timer = timeoutMs > 0 ? setTimeout(expire, timeoutMs) : undefined;
+  // The call's own connection keeps the process alive; an answer whose body nobody reads must not.
+  const timer = timeoutMs > 0 ? setTimeout(expire, timeoutMs).unref() : undefined;
   return {
     signal: controller.signal,
     close() {
