@@ -25,13 +25,25 @@ function identifier(part: string): string {
 /** A name as SQL writes it, whatever it holds. */
 export const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 
-/** Name of an index that stands beside a table, in the table's schema; PostgreSQL cuts names at 63 bytes. */
+/** Name of an index of a table. */
 export function indexName(table: string, suffix: string): string {
-  const last = table.match(/"(?:[^"]|"")+"$/)?.[0] ?? table;
-  const plain = last.slice(1, -1).replaceAll('""', '"');
-  return quoted(
-    `${Buffer.from(plain)
-      .subarray(0, 62 - suffix.length)
-      .toString()}_${suffix}`,
-  );
+  const { name } = split(table);
+  return quoted(`${cut(name, suffix)}_${suffix}`);
 }
+
+/** Name of something else in the schema of a table, called after it. */
+export function besideName(table: string, suffix: string): string {
+  const { schema, name } = split(table);
+  return `${schema}${quoted(`${cut(name, suffix)}_${suffix}`)}`;
+}
+
+function split(table: string): { readonly schema: string; readonly name: string } {
+  const last = table.match(/"(?:[^"]|"")+"$/)?.[0] ?? table;
+  return { schema: table.slice(0, table.length - last.length), name: last.slice(1, -1).replaceAll('""', '"') };
+}
+
+/** PostgreSQL cuts names at 63 bytes, which would take the suffix off. */
+const cut = (name: string, suffix: string) =>
+  Buffer.from(name)
+    .subarray(0, 62 - suffix.length)
+    .toString();

@@ -6,6 +6,8 @@ import { type Given, openContext, openDriver } from "../support/open-driver.ts";
 /** A binding under test. */
 export interface BindingTarget {
   readonly driver: BindingDriver;
+  /** The server it needs is not on this machine, which has been reported; its cases are skipped. */
+  readonly isMissing?: boolean;
   /** Settings of a binding that works; called inside a test. */
   prepare(): Promise<Given> | Given;
   /** For an output: a request that succeeds, and how to see in the answer that it did. */

@@ -4,6 +4,7 @@ import localStorage from "../../components/localstorage/bindings.ts";
 import { startHttpServer } from "../support/http-server.ts";
 import { tempFolder } from "../support/temp-folder.ts";
 import type { BindingTarget } from "./bindings.suite.ts";
+import { postgresqlBindingTarget } from "./postgresql.targets.ts";
 
 /** The bindings under test. */
 export const bindingTargets: readonly BindingTarget[] = [
@@ -20,6 +21,7 @@ export const bindingTargets: readonly BindingTarget[] = [
       answer: "got hello",
     },
   },
+  postgresqlBindingTarget,
   {
     driver: localStorage,
     prepare: () => ({ rootPath: tempFolder() }),

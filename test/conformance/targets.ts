@@ -8,7 +8,7 @@ import sqlitePubsub from "../../components/sqlite/pubsub.ts";
 import sqliteState from "../../components/sqlite/state.ts";
 import type { ConfigurationTarget } from "./configuration.suite.ts";
 import type { LockTarget } from "./lock.suite.ts";
-import { postgresqlStateTargets } from "./postgresql.targets.ts";
+import { postgresqlConfigurationTarget, postgresqlLockTarget, postgresqlStateTargets } from "./postgresql.targets.ts";
 import type { PubsubTarget } from "./pubsub.suite.ts";
 import type { StateTarget } from "./state.suite.ts";
 
@@ -30,9 +30,11 @@ export const pubsubTargets: Readonly<Record<string, PubsubTarget>> = {
 export const lockTargets: Readonly<Record<string, LockTarget>> = {
   "lock.in-memory": { driver: memoryLock },
   "lock.sqlite": { driver: sqliteLock },
+  "lock.postgresql": postgresqlLockTarget,
 };
 
 export const configurationTargets: Readonly<Record<string, ConfigurationTarget>> = {
   "configuration.in-memory": { driver: memoryConfiguration },
   "configuration.sqlite": { driver: sqliteConfiguration },
+  "configuration.postgresql": postgresqlConfigurationTarget,
 };
