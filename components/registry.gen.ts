@@ -40,6 +40,7 @@ export const registry = {
   "state.postgres/v2": () => import("./postgresql/state.v2.ts"),
   "state.postgresql": () => import("./postgresql/state.ts"),
   "state.postgresql/v2": () => import("./postgresql/state.v2.ts"),
+  "state.redis": () => import("./redis/state.ts"),
   "state.sqlite": () => import("./sqlite/state.ts"),
   "state.sqlite3": () => import("./sqlite/state.ts"),
 } as const;

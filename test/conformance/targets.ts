@@ -10,6 +10,7 @@ import type { ConfigurationTarget } from "./configuration.suite.ts";
 import type { LockTarget } from "./lock.suite.ts";
 import { postgresqlConfigurationTarget, postgresqlLockTarget, postgresqlStateTargets } from "./postgresql.targets.ts";
 import type { PubsubTarget } from "./pubsub.suite.ts";
+import { redisStateTargets } from "./redis.targets.ts";
 import type { StateTarget } from "./state.suite.ts";
 
 // One record per kind, by component type; a suite runs once per entry.
@@ -19,6 +20,7 @@ export const stateTargets: Readonly<Record<string, StateTarget>> = {
   "state.sqlite": { driver: sqliteState },
   "state.sqlite in memory": { driver: sqliteState, settings: () => ({ connectionString: ":memory:" }) },
   "state.sqlite without WAL": { driver: sqliteState, settings: () => ({ disableWAL: "true" }) },
+  ...redisStateTargets,
   ...postgresqlStateTargets,
 };
 
