@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createRequire, isBuiltin } from "node:module";
 import { dirname, join, relative } from "node:path";
+import { pathToFileURL } from "node:url";
 import { build, type Metafile, type OutputFile, type Plugin } from "esbuild";
 import { type Build, fingerprint } from "../../bin/launch.js";
 
@@ -46,7 +48,7 @@ export async function bundle(root: string, programs: Record<string, string>): Pr
     sourcesContent: false,
     legalComments: "linked",
     banner: { js: commonJsNames },
-    plugins: [keepPlaces(root)],
+    plugins: [keepPlaces(root), keepNames()],
     write: false,
     metafile: true,
     logLevel: "silent",
@@ -111,6 +113,30 @@ function keepPlaces(root: string): Plugin {
           (text, word) => places[word] ?? text,
         );
         return contents === source ? undefined : { contents, loader: "ts" };
+      });
+    },
+  };
+}
+
+/**
+ * Gives a library that is loaded by `import()` the names that Node gives it. Of a CommonJS library the bundler would export
+ * `default` alone, since it learns the others only when the library runs; so it is run here.
+ */
+function keepNames(): Plugin {
+  return {
+    name: "keep-names",
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: /^[^./]/ }, ({ kind, path, resolveDir }) => {
+        if (kind !== "dynamic-import" || isBuiltin(path)) return undefined;
+        return { path, namespace: "keep-names", pluginData: resolveDir };
+      });
+      onLoad({ filter: /./, namespace: "keep-names" }, async ({ path, pluginData: resolveDir }) => {
+        const file = createRequire(join(resolveDir, "here.js")).resolve(path);
+        const names = Object.keys(await import(pathToFileURL(file).href)).filter((name) => /^[\w$]+$/.test(name));
+        const taken = names.map((name, i) => `${name}: name${i}`).join(", ");
+        const given = names.map((name, i) => `name${i} as ${name}`).join(", ");
+        const contents = `import * as library from ${JSON.stringify(path)};\nconst { ${taken} } = library;\nexport { ${given} };`;
+        return { contents, loader: "js", resolveDir };
       });
     },
   };

@@ -54,6 +54,21 @@ test("a bundle runs, old libraries and source places included", async () => {
   ]);
 });
 
+test("a library that is loaded when it is needed has the names that Node gives it", async () => {
+  write("node_modules/late/package.json", `{ "name": "late", "main": "main.js" }`);
+  write("node_modules/late/main.js", `module.exports.Agent = class Agent {}; module.exports.delete = 1;`);
+  write("node_modules/modern/package.json", `{ "name": "modern", "type": "module", "exports": "./main.js" }`);
+  write("node_modules/modern/main.js", `export const modern = 1; export default 2;`);
+  write(
+    "sidecar/mechad.ts",
+    `const { Agent, delete: one, default: whole } = await import("late");
+     const { modern, default: two } = await import("modern");
+     console.log(new Agent() instanceof Agent, one, whole.delete, modern, two, (await import("node:path")).sep);`,
+  );
+  await bundle(root, programs);
+  expect(run(join(root, "dist/mechad.js"))).toBe("true 1 1 1 2 /");
+});
+
 test("a driver is a file of its own, and a second build leaves nothing of the first", async () => {
   await bundle(root, programs);
   const first = readdirSync(join(root, "dist"));
