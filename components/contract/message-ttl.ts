@@ -1,4 +1,5 @@
 import { fail } from "../../specs/errors.ts";
+import { findSeconds, longestSeconds } from "./seconds.ts";
 
 /**
  * Milliseconds for which a message may be delivered, from its `ttlInSeconds`; undefined: without end.
@@ -7,10 +8,10 @@ import { fail } from "../../specs/errors.ts";
 export function messageTtlMs(metadata: Readonly<Record<string, string>>): number | undefined {
   const written = metadata["ttlInSeconds"];
   if (written === undefined || written === "") return undefined;
-  const seconds = Number(written);
-  if (Number.isSafeInteger(seconds) && seconds > 0) return seconds * 1000;
+  const seconds = findSeconds(written);
+  if (seconds !== undefined && seconds > 0) return seconds * 1000;
   throw fail("requestMetadataInvalid", {
     key: "ttlInSeconds",
-    why: `must be a whole number over 0, got ${JSON.stringify(written)}`,
+    why: `must be a whole number over 0, at most ${longestSeconds}, got ${JSON.stringify(written)}`,
   });
 }

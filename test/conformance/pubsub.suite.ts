@@ -227,13 +227,27 @@ function ttlCases(open: OpenPubsub): void {
     expect(texts()).toEqual(["first", "long", "endless"]);
   });
 
-  test.each(["soon", "0", "-1", "1.5"])("a time to live of %j is refused", async (ttlInSeconds) => {
-    const { opened } = await open();
-    const message = toTopic(fresh("t"), "1", { metadata: { ttlInSeconds } });
-    await expect(opened.publish(message, {})).rejects.toMatchObject({ reason: "requestMetadataInvalid" });
-    const failed = await opened.publishMany?.([toTopic(fresh("t"), "1"), message], {});
-    if (failed) expect(failed).toMatchObject([{ index: 1, cause: { reason: "requestMetadataInvalid" } }]);
+  test("a message with the longest time to live is delivered, and those behind it", async () => {
+    const { opened, until } = await open();
+    const topic = fresh("t");
+    const { handler, texts } = keeper();
+    await opened.subscribe(options(topic), handler, {});
+    await opened.publish(toTopic(topic, "age", { metadata: { ttlInSeconds: "250000000000" } }), {});
+    await opened.publish(toTopic(topic, "next"), {});
+    await until(() => texts().length === 2);
+    expect(texts()).toEqual(["age", "next"]);
   });
+
+  test.each(["soon", "0", "-1", "1.5", "1e3", "250000000001"])(
+    "a time to live of %j is refused",
+    async (ttlInSeconds) => {
+      const { opened } = await open();
+      const message = toTopic(fresh("t"), "1", { metadata: { ttlInSeconds } });
+      await expect(opened.publish(message, {})).rejects.toMatchObject({ reason: "requestMetadataInvalid" });
+      const failed = await opened.publishMany?.([toTopic(fresh("t"), "1"), message], {});
+      if (failed) expect(failed).toMatchObject([{ index: 1, cause: { reason: "requestMetadataInvalid" } }]);
+    },
+  );
 }
 
 function wildcardCases(open: OpenPubsub): void {

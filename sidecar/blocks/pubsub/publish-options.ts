@@ -1,3 +1,4 @@
+import { findSeconds, longestSeconds } from "../../../components/contract/seconds.ts";
 import { fail } from "../../../specs/errors.ts";
 
 /** What the metadata of a publish request asks of the sidecar itself. */
@@ -40,9 +41,12 @@ function readFlag(pubsubName: string, key: string, value: string): boolean {
   throw fail("pubsubMetadata", { name: pubsubName, why: `${key} must be true or false, got ${JSON.stringify(value)}` });
 }
 
-function readSeconds(pubsubName: string, key: string, value: string): number {
-  if (/^\d{1,15}$/.test(value) && Number(value) > 0) return Number(value);
-  const why = `${key} must be a whole number of seconds over 0, got ${JSON.stringify(value)}`;
+/** Undefined: the text is empty, as where a client has nothing to fill in. */
+function readSeconds(pubsubName: string, key: string, value: string): number | undefined {
+  if (value === "") return undefined;
+  const seconds = findSeconds(value);
+  if (seconds !== undefined && seconds > 0) return seconds;
+  const why = `${key} must be a whole number of seconds over 0, at most ${longestSeconds}, got ${JSON.stringify(value)}`;
   throw fail("pubsubMetadata", { name: pubsubName, why });
 }
 

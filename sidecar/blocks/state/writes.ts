@@ -1,3 +1,4 @@
+import { findSeconds, longestSeconds } from "../../../components/contract/seconds.ts";
 import type {
   Concurrency,
   Consistency,
@@ -38,11 +39,12 @@ export const consistencyOf = (value: number): Consistency | undefined => consist
 export function ttlSecondsOf(store: Store, metadata: Readonly<Record<string, string>>): number | undefined {
   const text = metadata["ttlInSeconds"];
   if (text === undefined) return undefined;
-  const seconds = Number(text);
-  if (text.trim() === "" || !Number.isSafeInteger(seconds)) {
+  const seconds = findSeconds(text);
+  if (seconds === undefined) {
+    const limit = /^\+?\d+$/.test(text) ? ` up to ${longestSeconds}` : "";
     throw fail("requestMetadataInvalid", {
       key: "ttlInSeconds",
-      why: `${JSON.stringify(text)} is not a whole number of seconds`,
+      why: `${JSON.stringify(text)} is not a whole number of seconds${limit}`,
     });
   }
   if (seconds <= 0) return undefined;

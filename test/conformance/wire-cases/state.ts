@@ -232,6 +232,30 @@ export const stateCases: readonly WireCase[] = [
         [{ key: "x", value: 1, metadata: { ttlInSeconds: "soon" } }],
         fails("requestMetadataInvalid", { key: "ttlInSeconds", why: '"soon" is not a whole number of seconds' }),
       ),
+      ...["", " 5", "1e3", "0x10", "1.5"].map((ttlInSeconds) =>
+        save(
+          [{ key: "x", value: 1, metadata: { ttlInSeconds } }],
+          fails("requestMetadataInvalid", {
+            key: "ttlInSeconds",
+            why: `${JSON.stringify(ttlInSeconds)} is not a whole number of seconds`,
+          }),
+        ),
+      ),
+      get("x", absent),
+    ],
+  },
+  {
+    name: "the longest time to live is kept, a longer one refused",
+    steps: [
+      save([{ key: "age", value: 1, metadata: { ttlInSeconds: "250000000000" } }]),
+      get("age", found(1, { metadata: { ttlExpireTime: expect.stringMatching(/^9\d\d\d-/) } })),
+      save(
+        [{ key: "age", value: 2, metadata: { ttlInSeconds: "250000000001" } }],
+        fails("requestMetadataInvalid", {
+          key: "ttlInSeconds",
+          why: '"250000000001" is not a whole number of seconds up to 250000000000',
+        }),
+      ),
     ],
   },
   {

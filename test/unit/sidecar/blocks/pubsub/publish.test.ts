@@ -94,6 +94,17 @@ describe("ttlInSeconds", () => {
     await post({ metadata: { ttlInSeconds: "10" }, body: "x" });
     expect(broker.events("orders")[0]).not.toHaveProperty("expiration");
   });
+
+  test("says nothing when it is empty", async () => {
+    const { post, broker } = publishing();
+    await post({ metadata: { ttlInSeconds: "" }, body: "x" });
+    expect(broker.events("orders")[0]).not.toHaveProperty("expiration");
+  });
+
+  test.each(["250000000001", "999999999999999"])("%s is refused as bad metadata", async (ttlInSeconds) => {
+    const { post } = publishing();
+    await expect(post({ metadata: { ttlInSeconds }, body: "x" })).rejects.toMatchObject({ reason: "pubsubMetadata" });
+  });
 });
 
 describe("errors", () => {
