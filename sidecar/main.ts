@@ -256,7 +256,10 @@ function openBlocks(site: Site, base: Base, app: OpenedApp | undefined) {
     clock,
     log: log.scope("dapr.runtime.outbox"),
   });
-  const configuration = closing.add("configuration", openConfigurationBlock({ components: host, app: app?.app, log }));
+  const configuration = closing.add(
+    "configuration",
+    openConfigurationBlock({ components: host, app: app?.app, policies, log }),
+  );
   const methods: readonly AnyMethod[] = [
     ...stateMethods(stores, outbox),
     ...pubsub.methods,

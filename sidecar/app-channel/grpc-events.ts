@@ -16,7 +16,6 @@ import type { Gate } from "./gate.ts";
 import type { GrpcClient, UnaryAnswer } from "./grpc-client.ts";
 import { addTrace, toMetadata } from "./grpc-metadata.ts";
 import type { AppEvents, EventParts } from "./http-events.ts";
-import { untilInitialized } from "./retry.ts";
 import { fromTopicSubscription } from "./subscriptions.ts";
 
 const discoveryTimeoutMs = 3000;
@@ -54,7 +53,7 @@ export function grpcEvents(
     },
   };
   return {
-    subscriptions: () => untilInitialized(parts.clock, parts.closing, () => subscriptions(line)),
+    subscriptions: () => subscriptions(line),
     deliver: (event) => deliver(line, event),
     deliverMany: bulkDelivery(line),
     wantsBinding: (name) => wantsBinding(line, name),

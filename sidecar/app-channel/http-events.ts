@@ -6,7 +6,6 @@ import { withDeadline } from "../kernel/deadline.ts";
 import type { Answer, Exchange, HeaderMap } from "../kernel/exchange.ts";
 import { StatusFailure } from "../kernel/status.ts";
 import { configurationChanges } from "./configuration-changes.ts";
-import { untilInitialized } from "./retry.ts";
 import { parseSubscriptions } from "./subscriptions.ts";
 import { bulkVerdicts, isSuccess, textOf, verdictOf } from "./verdicts.ts";
 
@@ -41,10 +40,8 @@ export function httpEvents(send: App["send"], parts: EventParts): AppEvents {
     return whole(await send(exchange), parts.maxBodyBytes);
   };
   return {
-    subscriptions: () =>
-      untilInitialized(clock, parts.closing, async () =>
-        subscriptionsFrom(await call("GET", "dapr/subscribe", { "dapr-app-id": parts.appId }), log),
-      ),
+    subscriptions: async () =>
+      subscriptionsFrom(await call("GET", "dapr/subscribe", { "dapr-app-id": parts.appId }), log),
     async deliver(event) {
       const { status, body } = await call("POST", event.path, deliveryHeaders(event), event.json, event.signal);
       return verdictOf(status, body, event, log);

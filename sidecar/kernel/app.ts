@@ -1,6 +1,7 @@
 import type { ConfigurationItems } from "../../components/contract/configuration.ts";
 import type { Subscription } from "./config-types.ts";
 import type { GrpcTarget, HttpTarget } from "./exchange.ts";
+import type { Policy } from "./policy.ts";
 import type { Trace } from "./request.ts";
 
 /** A topic event on its way to the app. */
@@ -67,8 +68,13 @@ export interface App extends HttpTarget {
     readonly metadata: Readonly<Record<string, string>>;
     readonly signal?: AbortSignal | undefined;
   }): Promise<Uint8Array | undefined>;
-  /** POST /configuration/{store}/{key}, one call per key; failures are the caller's to log. */
-  configurationChanged(store: string, subscriptionId: string, items: ConfigurationItems): Promise<void>;
+  /** POST /configuration/{store}/{key}, one call per key, each under the policy; failures are the caller's to log. */
+  configurationChanged(
+    store: string,
+    subscriptionId: string,
+    items: ConfigurationItems,
+    policy?: Policy | undefined,
+  ): Promise<void>;
 }
 
 /** Whether the app can take work; what listens is told of each change. */

@@ -6,6 +6,7 @@ import type { App } from "../../kernel/app.ts";
 import { type Components, requireComponent } from "../../kernel/components.ts";
 import type { ScopedLog } from "../../kernel/log.ts";
 import { type AnyMethod, type HttpInput, method, type Route } from "../../kernel/method.ts";
+import type { Policies } from "../../kernel/policy.ts";
 import { Changes, Subscriptions } from "./subscriptions.ts";
 import { configurationWrites } from "./writes.ts";
 
@@ -13,6 +14,7 @@ export interface ConfigurationParts {
   readonly components: Components;
   /** Undefined: there is no app to call back. */
   readonly app: App | undefined;
+  readonly policies: Policies;
   readonly log: ScopedLog;
 }
 
@@ -126,8 +128,9 @@ export function openConfigurationBlock(parts: ConfigurationParts): {
     const storeName = http.params["storeName"] ?? "";
     store(storeName);
     if (!app) throw fail("appChannelMissing", {});
+    const policy = parts.policies.component(storeName, "configuration", "inbound");
     const id = await subscribe(storeName, http.queryAll("key"), http.metadata, (subscription, items) => {
-      app.configurationChanged(storeName, subscription, items).catch((error: unknown) => {
+      app.configurationChanged(storeName, subscription, items, policy).catch((error: unknown) => {
         parts.log.error("the app did not take a configuration change", { store: storeName, error: causeText(error) });
       });
     });

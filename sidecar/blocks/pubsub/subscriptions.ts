@@ -1,4 +1,4 @@
-import { causeText } from "../../../specs/errors.ts";
+import { causeText, fail, MechaError } from "../../../specs/errors.ts";
 import type { App, AppHealth } from "../../kernel/app.ts";
 import type { Component, Components } from "../../kernel/components.ts";
 import type { Subscription } from "../../kernel/config-types.ts";
@@ -79,7 +79,8 @@ export class Subscriptions {
   readonly #open = new Map<string, Component<"pubsub">>();
   readonly #ofApp = new Map<string, Standing & { readonly origin: SubscriptionOrigin }>();
   readonly #internal = new Set<Standing>();
-  readonly #closing = new Set<Promise<void>>();
+  readonly #drained = new Set<Promise<void>>();
+  readonly #closing = new AbortController();
   readonly #unwatch: (() => void)[] = [];
   #declared: readonly Subscription[];
   #programmatic: readonly Subscription[] = [];
@@ -151,11 +152,12 @@ export class Subscriptions {
   /** Takes no more messages and settles when those in flight are settled. Idempotent. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#closing.abort(fail("shuttingDown", {}));
     this.#active = false;
     this.#turn++;
     for (const unwatch of this.#unwatch.splice(0)) unwatch();
     for (const standing of [...this.#ofApp.values(), ...this.#internal]) this.#detach(standing);
-    await Promise.all(this.#closing);
+    await Promise.all(this.#drained);
   }
 
   get #log() {
@@ -186,9 +188,13 @@ export class Subscriptions {
   }
 
   async #askApp(app: App): Promise<readonly Subscription[]> {
-    if (!this.#deps.asksApp) return [];
+    const { asksApp, courses } = this.#deps;
+    if (!asksApp) return [];
+    const policy = courses.policies.builtIn("DaprBuiltInInitializationRetries");
+    // An answer that makes no sense makes none the next time either.
+    const retriable = (error: unknown) => !(error instanceof MechaError && error.reason === "malformedRequest");
     try {
-      return await app.subscriptions();
+      return await policy.run(() => app.subscriptions(), { signal: this.#closing.signal, retriable });
     } catch (error) {
       this.#log.error("the app did not tell its subscriptions; only declared ones are started", {
         error: causeText(error),
@@ -243,8 +249,8 @@ export class Subscriptions {
 
   #drain(attachment: Attachment | undefined): void {
     if (!attachment) return;
-    const closed = attachment.close().finally(() => this.#closing.delete(closed));
-    this.#closing.add(closed);
+    const closed = attachment.close().finally(() => this.#drained.delete(closed));
+    this.#drained.add(closed);
   }
 
   #warnUnknown(subscriptions: readonly Subscription[]): void {

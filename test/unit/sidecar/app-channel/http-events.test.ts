@@ -3,9 +3,8 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { openApp } from "../../../../sidecar/app-channel/open.ts";
 import type { App, BulkTopicEvent, Verdict } from "../../../../sidecar/kernel/app.ts";
 import { systemClock } from "../../../../sidecar/kernel/clock.ts";
-import type { MechaError } from "../../../../specs/errors.ts";
+import type { Policy } from "../../../../sidecar/kernel/policy.ts";
 import { unusedPort } from "../../../support/fake-app.ts";
-import { FakeClock } from "../../../support/fake-clock.ts";
 import { topicEvent } from "../../../support/fake-events.ts";
 import { type Reply, startHttpServer } from "../../../support/http-server.ts";
 
@@ -21,7 +20,7 @@ class Fixture {
   readonly seen: Seen[];
   readonly lines: string[];
 
-  constructor(port: number, seen: Seen[], lines: string[], clock = systemClock) {
+  constructor(port: number, seen: Seen[], lines: string[]) {
     this.seen = seen;
     this.lines = lines;
     const note = (level: string) => (message: string) => void lines.push(`${level} ${message}`);
@@ -38,7 +37,7 @@ class Fixture {
       appId: "me",
       maxBodyBytes: 4 << 20,
       log: { debug() {}, info() {}, warn: note("warn"), error: note("error") },
-      clock,
+      clock: systemClock,
     });
     if (!opened) throw new Error("no port");
     onTestFinished(() => opened.close());
@@ -77,27 +76,9 @@ describe("asking an HTTP app for its subscriptions", () => {
     expect(broken.lines.join()).toContain("500");
   });
 
-  it("tries again while the app cannot be asked, for ten seconds", async () => {
-    const clock = new FakeClock();
-    const { app } = new Fixture(await unusedPort(), [], [], clock);
-    const started = clock.now();
-    let failedAfter = -1;
-    const asked = app.subscriptions().catch((error: unknown) => {
-      failedAfter = clock.now() - started;
-      return error;
-    });
-    await expect
-      .poll(
-        async () => {
-          await clock.advance(100);
-          return failedAfter;
-        },
-        { interval: 1 },
-      )
-      .toBeGreaterThan(0);
-    expect(failedAfter).toBeGreaterThan(8000);
-    expect(failedAfter).toBeLessThan(11_000);
-    expect((await asked) as MechaError).toMatchObject({ reason: "appUnreachable" });
+  it("rejects when the app cannot be asked", async () => {
+    const { app } = new Fixture(await unusedPort(), [], []);
+    await expect(app.subscriptions()).rejects.toMatchObject({ reason: "appUnreachable" });
   });
 });
 
@@ -272,5 +253,13 @@ describe("configuration changes", () => {
     const { app, seen } = await withApp((request) => ({ status: request.url?.endsWith("a") ? 204 : 200 }));
     await expect(app.configurationChanged("store", "sub1", items)).rejects.toThrow("204");
     expect(seen).toHaveLength(2);
+  });
+
+  it("are told under a policy, each key by itself", async () => {
+    const { app, seen } = await withApp((request) => ({ status: request.url?.endsWith("a") ? 500 : 200 }));
+    const twice: Policy = { retries: true, run: (attempt) => attempt(undefined, 1).catch(() => attempt(undefined, 2)) };
+    await expect(app.configurationChanged("store", "sub1", items, twice)).rejects.toThrow("500");
+    expect(seen.filter(({ url }) => url?.endsWith("a"))).toHaveLength(2);
+    expect(seen).toHaveLength(3);
   });
 });

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import memory from "../../../../../components/memory/configuration.ts";
 import { openConfigurationBlock } from "../../../../../sidecar/blocks/configuration/methods.ts";
 import type { App } from "../../../../../sidecar/kernel/app.ts";
+import type { Policies } from "../../../../../sidecar/kernel/policy.ts";
 import type { SubscribeConfigurationResponse } from "../../../../../specs/gen/dapr/proto/runtime/v1/configuration_pb.js";
 import { Dapr } from "../../../../../specs/gen/dapr/proto/runtime/v1/dapr_pb.js";
 import { componentsOf } from "../../../../support/components.ts";
@@ -45,7 +46,8 @@ async function open({
     },
   } as unknown as App;
   const components = componentsOf({ name: "config", driver: memory, opened: store });
-  const block = openConfigurationBlock({ components, app: withApp ? app : undefined, log });
+  const policies = { component: (...about: unknown[]) => about.join(" "), app: () => undefined } as unknown as Policies;
+  const block = openConfigurationBlock({ components, app: withApp ? app : undefined, policies, log });
   return { block, store: real, counted, told, log };
 }
 
@@ -100,7 +102,8 @@ describe("subscribing over HTTP", () => {
     const { body } = await get("config/subscribe?key=a");
     const id = body?.["id"];
     await store.put?.({ a: { value: "3" }, b: { value: "4" } }, {});
-    expect(told).toEqual([["config", id, { a: { value: "3", version: expect.any(String), metadata: {} } }]]);
+    const items = { a: { value: "3", version: expect.any(String), metadata: {} } };
+    expect(told).toEqual([["config", id, items, "config configuration inbound"]]);
     expect(await get(`config/${id}/unsubscribe`)).toEqual({ status: 200, body: { ok: true } });
     expect(counted.subscribed).toBe(0);
     await store.put?.({ a: { value: "5" } }, {});

@@ -16,6 +16,7 @@ import type { AnyMethod, HttpInput, HttpOutput } from "../../../../../sidecar/ke
 import type { Policies, Policy } from "../../../../../sidecar/kernel/policy.ts";
 import { Request } from "../../../../../sidecar/kernel/request.ts";
 import { MechaError } from "../../../../../specs/errors.ts";
+import { appPolicies } from "../../../../support/app-policies.ts";
 import { FakeClock } from "../../../../support/fake-clock.ts";
 import { KeptLog } from "../../../../support/open-driver.ts";
 
@@ -244,8 +245,10 @@ export function openFakes(given: Given = {}) {
   const app = given.app === undefined ? new FakeApp() : given.app;
   const components = new FakeComponents(given.declared ?? { ps: { broker } }, !given.closedAtFirst);
   const policy = given.policy?.(clock);
+  const real = appPolicies(clock);
   const policies = {
     component: (_: string, __: string, direction: string) => (direction === "inbound" ? policy : undefined),
+    builtIn: (name: string) => real.builtIn(name),
   };
   const block = openPubsubBlock({
     components: components.components,

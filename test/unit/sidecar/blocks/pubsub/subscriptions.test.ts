@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Subscription } from "../../../../../sidecar/kernel/config-types.ts";
+import { fail } from "../../../../../specs/errors.ts";
 import { FakeApp, FakeBroker, FakeHealth, type Given, openFakes, settled, subscription } from "./fakes.ts";
 
 const to = (path: string, parts: Partial<Subscription> = {}) =>
@@ -175,12 +176,31 @@ describe("the app's health", () => {
     expect(broker.subscribed).toEqual([]);
   });
 
-  test("an app that fails to answer still gets what is declared", async () => {
+  test("an app that cannot be asked is asked three times more, then gets what is declared", async () => {
     const app = new FakeApp();
-    app.subscribesTo = async () => Promise.reject(new Error("no JSON"));
+    app.subscribesTo = async () => Promise.reject(new Error("nobody there"));
+    const { states, log, clock } = await started({ subscriptions: [{}], app });
+    expect([app.asked, states()]).toEqual([1, ["t DECLARATIVE waiting"]]);
+    for (let seconds = 0; seconds < 5; seconds++) await clock.advance(1000);
+    expect([app.asked, states()]).toEqual([4, ["t DECLARATIVE attached"]]);
+    expect(log.lines.join()).toContain("nobody there");
+  });
+
+  test("an answer that makes no sense is not asked for twice", async () => {
+    const app = new FakeApp();
+    app.subscribesTo = async () => Promise.reject(fail("malformedRequest", { why: "no JSON" }));
     const { states, log } = await started({ subscriptions: [{}], app });
-    expect(states()).toEqual(["t DECLARATIVE attached"]);
+    expect([app.asked, states()]).toEqual([1, ["t DECLARATIVE attached"]]);
     expect(log.lines.join()).toContain("no JSON");
+  });
+
+  test("an app is not asked any more once the block is closed", async () => {
+    const app = new FakeApp();
+    app.subscribesTo = async () => Promise.reject(new Error("nobody there"));
+    const { block, clock } = await started({ app });
+    await block.close();
+    await clock.advance(10_000);
+    expect(app.asked).toBe(1);
   });
 
   test("an app whose init endpoint is switched off is not asked", async () => {
