@@ -73,6 +73,8 @@ export interface Statement {
 export interface TransactOptions {
   /** False: does not wait for the disk, for what may be done again after a crash of the server. */
   readonly durable?: boolean;
+  /** Reads tables by their indexes, even while they are small: plans outlive that. */
+  readonly byIndex?: boolean;
   /** Makes another error of that of the statement at this place. */
   readonly refine?: (error: unknown, at: number) => unknown;
 }
@@ -251,9 +253,13 @@ export class Client {
   async transact(
     statements: readonly Statement[],
     call: Call,
-    { durable = true, refine = (error) => error }: TransactOptions = {},
+    { durable = true, byIndex = false, refine = (error) => error }: TransactOptions = {},
   ): Promise<readonly Rows[]> {
-    const begin = `BEGIN ISOLATION LEVEL READ COMMITTED${durable ? "" : "; SET LOCAL synchronous_commit = off"}`;
+    const begin = [
+      "BEGIN ISOLATION LEVEL READ COMMITTED",
+      ...(durable ? [] : ["SET LOCAL synchronous_commit = off"]),
+      ...(byIndex ? ["SET LOCAL enable_seqscan = off"] : []),
+    ].join("; ");
     const run = async (connection: Connection) => {
       const sent = [
         connection.query(begin),
@@ -310,9 +316,14 @@ export class Client {
     }
   }
 
-  /** Whether a notification was caused by this process, through these connections. */
-  isOwn(processId: number): boolean {
-    return this.#pool.owns(processId);
+  /** Tells the watchers of a channel in this process at once what a statement of it notifies. */
+  tell(channel: string, payload: string): void {
+    this.#pool.listener.tell(channel, payload);
+  }
+
+  /** Whether a notification comes back from this process, whose watchers have been told by `tell`. */
+  isEcho(processId: number | undefined): boolean {
+    return processId !== undefined && this.#pool.owns(processId);
   }
 
   /** Waits for what is being done, then gives the connections back. Idempotent. */

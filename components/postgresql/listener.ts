@@ -5,7 +5,8 @@ import type { Clock } from "../contract/driver.ts";
 import { quoted } from "./names.ts";
 
 export interface ChannelWatcher {
-  onNotification(payload: string, processId: number): void;
+  /** @param processId the server's number of the connection that notified; undefined: told by this process itself */
+  onNotification(payload: string, processId: number | undefined): void;
   /** The connection was away and is back: notifications may have been missed. */
   onResume(): void;
 }
@@ -51,6 +52,11 @@ export class Listener {
     return stop;
   }
 
+  /** Tells this process at once what it has notified itself. */
+  tell(channel: string, payload: string): void {
+    for (const watcher of [...(this.#channels.get(channel) ?? [])]) watcher.onNotification(payload, undefined);
+  }
+
   #connected(): Promise<Client> {
     this.#connecting ??= this.#connect().catch((error: unknown) => {
       this.#connecting = undefined;
@@ -62,7 +68,7 @@ export class Listener {
   async #connect(): Promise<Client> {
     const client = this.#newClient();
     client.on("error", () => {});
-    client.on("notification", (notification) => this.#tell(notification));
+    client.on("notification", (notification) => this.#hear(notification));
     try {
       await client.connect();
       client.once("end", () => this.#lost(client));
@@ -77,7 +83,7 @@ export class Listener {
     return client;
   }
 
-  #tell({ channel, payload, processId }: Notification): void {
+  #hear({ channel, payload, processId }: Notification): void {
     for (const watcher of [...(this.#channels.get(channel) ?? [])]) watcher.onNotification(payload ?? "", processId);
   }
 

@@ -2,12 +2,14 @@ import pg from "pg";
 import postgresqlBinding from "../../components/postgresql/bindings.ts";
 import postgresqlConfiguration from "../../components/postgresql/configuration.ts";
 import postgresqlLock from "../../components/postgresql/lock.ts";
+import postgresqlPubsub from "../../components/postgresql/pubsub.ts";
 import postgresqlState from "../../components/postgresql/state.ts";
 import postgresqlStateV2 from "../../components/postgresql/state.v2.ts";
 import { requireService, startServer } from "../support/server.ts";
 import type { BindingTarget } from "./bindings.suite.ts";
 import type { ConfigurationTarget } from "./configuration.suite.ts";
 import type { LockTarget } from "./lock.suite.ts";
+import type { PubsubTarget } from "./pubsub.suite.ts";
 import type { StateTarget } from "./state.suite.ts";
 
 // PostgreSQL keeps its own time, and one server serves all targets.
@@ -24,6 +26,12 @@ export const postgresqlStateTargets: Readonly<Record<string, StateTarget>> = {
     settings: settings({ queryExecMode: "exec", tableName: "unprepared" }),
   },
   "state.postgresql v2": { driver: postgresqlStateV2, ...shared, settings: settings({ tablePrefix: "v2_" }) },
+};
+
+export const postgresqlPubsubTarget: PubsubTarget = {
+  driver: postgresqlPubsub,
+  ...shared,
+  settings: settings({ redeliverInterval: "50ms" }),
 };
 
 export const postgresqlLockTarget: LockTarget = { driver: postgresqlLock, ...shared, settings: settings() };

@@ -8,7 +8,12 @@ import sqlitePubsub from "../../components/sqlite/pubsub.ts";
 import sqliteState from "../../components/sqlite/state.ts";
 import type { ConfigurationTarget } from "./configuration.suite.ts";
 import type { LockTarget } from "./lock.suite.ts";
-import { postgresqlConfigurationTarget, postgresqlLockTarget, postgresqlStateTargets } from "./postgresql.targets.ts";
+import {
+  postgresqlConfigurationTarget,
+  postgresqlLockTarget,
+  postgresqlPubsubTarget,
+  postgresqlStateTargets,
+} from "./postgresql.targets.ts";
 import type { PubsubTarget } from "./pubsub.suite.ts";
 import { redisStateTargets } from "./redis.targets.ts";
 import type { StateTarget } from "./state.suite.ts";
@@ -27,6 +32,7 @@ export const stateTargets: Readonly<Record<string, StateTarget>> = {
 export const pubsubTargets: Readonly<Record<string, PubsubTarget>> = {
   "pubsub.in-memory": { driver: memoryPubsub },
   "pubsub.sqlite": { driver: sqlitePubsub },
+  "pubsub.postgresql": postgresqlPubsubTarget,
 };
 
 export const lockTargets: Readonly<Record<string, LockTarget>> = {
