@@ -23,12 +23,38 @@ export function bodyOf(request: IncomingMessage): Readable | undefined {
 export function readBody(request: IncomingMessage, maxBytes: number): Promise<Uint8Array> | Uint8Array {
   const body = bodyOf(request);
   if (!body) return nothing;
-  if (Number(request.headers["content-length"] ?? 0) > maxBytes) {
-    body.resume();
-    return Promise.reject(fail("bodyUnreadable", { why: `it is larger than ${maxBytes} bytes (--max-body-size)` }));
-  }
-  const whole = readWhole(body, maxBytes);
-  // What still arrives is read and thrown away, so that the caller gets to see the answer.
-  whole.catch(() => body.resume());
-  return whole;
+  const tooLong = Number(request.headers["content-length"] ?? 0) > maxBytes;
+  const whole = tooLong
+    ? Promise.reject(fail("bodyUnreadable", { why: `it is larger than ${maxBytes} bytes (--max-body-size)` }))
+    : readWhole(body, maxBytes);
+  return whole.catch(async (error: unknown) => {
+    await discardRest(request, body);
+    throw error;
+  });
+}
+
+/** How long the rest of a body is waited for at most. */
+const discardMs = 10_000;
+
+/**
+ * Throws away what still arrives, so that the caller gets to see the answer. On a connection that is kept this goes on
+ * behind the answer; one that closes has to wait, as bytes that reach a closed connection reset it, answer and all.
+ */
+function discardRest(request: IncomingMessage, body: Readable): Promise<void> | undefined {
+  body.resume();
+  if (body.destroyed || body.readableEnded || !closesBehind(request)) return undefined;
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, discardMs);
+    const done = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+    body.once("end", done).once("close", done);
+  });
+}
+
+/** Whether the connection ends with this request. */
+function closesBehind({ httpVersion, headers: { connection = "" } }: IncomingMessage): boolean {
+  if (httpVersion === "1.0") return !/\bkeep-alive\b/i.test(connection);
+  return /\bclose\b/i.test(connection);
 }

@@ -38,6 +38,8 @@ export interface HttpServerParts {
 type Run = (input: HttpInput, request: Request) => Promise<HttpOutput>;
 
 const headerTimeoutMs = 10_000;
+/** Longer than clients keep idle connections: one that the server closes first may be closed under a request on its way. */
+const idleMs = 60 * 60_000;
 /** How long requests in flight may still take when the server closes. */
 const closeMs = 10_000;
 const longestParam = 64 * 1024;
@@ -80,7 +82,13 @@ function createFastify(parts: HttpServerParts): {
           }
         : handler;
       server = createHttp1(
-        { maxHeaderSize: parts.maxHeaderBytes, headersTimeout: headerTimeoutMs, requestTimeout: 0, noDelay: true },
+        {
+          maxHeaderSize: parts.maxHeaderBytes,
+          headersTimeout: headerTimeoutMs,
+          requestTimeout: 0,
+          keepAliveTimeout: idleMs,
+          noDelay: true,
+        },
         onRequest,
       );
       if (parts.h2c) http2 = acceptHttp2(onRequest);
