@@ -78,16 +78,19 @@ function isOutput({ runtime }: Component<"bindings">): boolean {
   return direction.split(",").some((one) => one.trim().toLowerCase() === "output");
 }
 
+/** `{operation, data, metadata}`; field names in any case. */
 function parseInvocation(http: HttpInput) {
   const json = parseJson(decodeText(http.body, "the body"), "the body");
   if (!isRecord(json))
     throw fail("malformedRequest", { why: "the body must be an object with operation, data and metadata" });
-  const { operation, data, metadata } = json;
-  if (operation !== undefined && typeof operation !== "string")
-    throw fail("malformedRequest", { why: "operation must be a text" });
+  const { operation, data, metadata } = Object.fromEntries(
+    Object.entries(json).map(([name, value]) => [name.toLowerCase(), value]),
+  );
+  const named = operation ?? "";
+  if (typeof named !== "string") throw fail("malformedRequest", { why: "operation must be a text" });
   return {
     name: http.params["name"] ?? "",
-    operation: operation ?? "",
+    operation: named,
     data: data === undefined ? new Uint8Array(0) : Buffer.from(JSON.stringify(data)),
     metadata: texts(metadata),
   };
@@ -96,8 +99,9 @@ function parseInvocation(http: HttpInput) {
 function texts(metadata: unknown): Record<string, string> {
   if (metadata === undefined || metadata === null) return {};
   if (!isRecord(metadata)) throw fail("malformedRequest", { why: "metadata must be an object of texts" });
+  const given = Object.entries(metadata).filter(([, value]) => value !== null);
   return Object.fromEntries(
-    Object.entries(metadata).map(([key, value]) => {
+    given.map(([key, value]) => {
       if (typeof value === "object") throw fail("malformedRequest", { why: `metadata.${key} must be a text` });
       return [key, String(value)];
     }),

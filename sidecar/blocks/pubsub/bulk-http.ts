@@ -84,8 +84,9 @@ const isBase64 = (text: string) => text.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,
 function readMetadata(name: string, entryId: string, metadata: unknown): Record<string, string> {
   const why = `metadata of entry ${JSON.stringify(entryId)} must be an object of texts`;
   if (!isRecord(metadata)) throw fail("pubsubBulkEntries", { name, why });
+  const given = Object.entries(metadata).filter(([, value]) => value !== null);
   return Object.fromEntries(
-    Object.entries(metadata).map(([key, value]) => {
+    given.map(([key, value]) => {
       if (typeof value === "object") throw fail("pubsubBulkEntries", { name, why });
       return [key, String(value)];
     }),

@@ -42,13 +42,14 @@ export function parseItems(body: Uint8Array, metadata: Readonly<Record<string, s
 /** One `{key, value, etag, metadata, options}`; field names in any case. */
 export function parseItem(value: unknown, at: string, metadata: Readonly<Record<string, string>>): ItemInit {
   if (!isRecord(value)) throw bad(`${at} must be an object with key and value`);
-  const fields = Object.fromEntries(Object.entries(value).map(([key, v]) => [key.toLowerCase(), v]));
+  const fields = anyCase(value);
   const key = fields["key"];
   if (typeof key !== "string" || key === "") throw bad(`${at}.key must be a text that is not empty`);
   const etag = fields["etag"] ?? undefined;
   if (etag !== undefined && typeof etag !== "string") throw bad(`${at}.etag must be a text`);
-  const options = fields["options"] ?? {};
-  if (!isRecord(options)) throw bad(`${at}.options must be an object`);
+  const given = fields["options"] ?? {};
+  if (!isRecord(given)) throw bad(`${at}.options must be an object`);
+  const options = anyCase(given);
   return {
     key,
     value: jsonBytes(fields["value"]),
@@ -61,35 +62,41 @@ export function parseItem(value: unknown, at: string, metadata: Readonly<Record<
   };
 }
 
-/** A map of texts; numbers and booleans are written as texts. */
+/** The fields of an object by their names in lower case. */
+const anyCase = (value: Readonly<Record<string, unknown>>): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(value).map(([key, v]) => [key.toLowerCase(), v]));
+
+/** A map of texts; numbers and booleans are written as texts, and null is as if it were not there. */
 export function parseMetadata(value: unknown, at: string): Record<string, string> {
   if (value === undefined || value === null) return {};
   if (!isRecord(value)) throw bad(`${at}.metadata must be an object of texts`);
+  const given = Object.entries(value).filter(([, v]) => v !== null);
   return Object.fromEntries(
-    Object.entries(value).map(([key, v]) => {
+    given.map(([key, v]) => {
       if (typeof v === "object") throw bad(`${at}.metadata.${key} must be a text`);
       return [key, String(v)];
     }),
   );
 }
 
-/** The body of a transaction. */
+/** The body of a transaction; field names in any case. */
 export function parseTransaction(body: Uint8Array): {
   operations: { operationType: string; request: ItemInit }[];
   metadata: Record<string, string>;
 } {
   const json = parseJson(decodeText(body, "the body"), "the body");
   if (!isRecord(json)) throw bad("the body must be an object with operations");
-  const operations = json["operations"] ?? [];
+  const fields = anyCase(json);
+  const operations = fields["operations"] ?? [];
   if (!Array.isArray(operations)) throw bad("operations must be an array");
   return {
     operations: operations.map((operation: unknown, i) => {
       if (!isRecord(operation)) throw bad(`operations[${i}] must be an object with operation and request`);
-      const type = operation["operation"];
+      const { operation: type, request } = anyCase(operation);
       if (typeof type !== "string") throw bad(`operations[${i}].operation must be upsert or delete`);
-      return { operationType: type, request: parseItem(operation["request"], `operations[${i}].request`, {}) };
+      return { operationType: type, request: parseItem(request, `operations[${i}].request`, {}) };
     }),
-    metadata: parseMetadata(json["metadata"], "the body"),
+    metadata: parseMetadata(fields["metadata"], "the body"),
   };
 }
 

@@ -47,6 +47,14 @@ describe("an output binding over HTTP", () => {
     expect(asked[0]).toMatchObject({ operation: "create", metadata: { a: "b", n: "5", t: "true" } });
   });
 
+  it("takes field names in any case, and null as if it were not there", async () => {
+    const { asked, post } = await http();
+    await post({ Operation: "create", Data: 1, Metadata: { a: "b", none: null } });
+    expect(asked).toMatchObject([{ operation: "create", data: Buffer.from("1"), metadata: { a: "b" } }]);
+    expect(asked[0]?.metadata).not.toHaveProperty("none");
+    expect((await post({ operation: null })).json()).toMatchObject({ errorCode: "ERR_INVOKE_OUTPUT_BINDING" });
+  });
+
   it("is given a text with its quotes, and nothing where there is no data", async () => {
     const { asked, post } = await http();
     for (const body of [{ data: "text" }, { data: null }, {}]) await post({ operation: "create", ...body });

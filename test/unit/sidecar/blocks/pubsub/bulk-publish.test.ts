@@ -66,7 +66,8 @@ describe("metadata", () => {
 
   test("of the request counts only for entries that have some, and theirs goes over it", async () => {
     const { post, broker } = publishing();
-    const entries = [entry("1"), entry("2", { metadata: {} }), entry("3", { metadata: { partitionKey: "own" } })];
+    const own = { partitionKey: "own", none: null };
+    const entries = [entry("1"), entry("2", { metadata: {} }), entry("3", { metadata: own })];
     await post(entries, shared);
     expect(broker.published.map(({ metadata }) => metadata)).toEqual([
       {},

@@ -43,8 +43,8 @@ describe("the items of a save", () => {
         Key: "k",
         VALUE: 1,
         Etag: "",
-        metadata: { ttlInSeconds: 5, b: true },
-        options: { concurrency: "first-write", consistency: "strong" },
+        metadata: { ttlInSeconds: 5, b: true, none: null },
+        options: { Concurrency: "first-write", consistency: "strong" },
       },
     ]);
     expect(item).toMatchObject({
@@ -78,7 +78,6 @@ describe("the items of a save", () => {
     [[{ key: "a", etag: 5 }], "[0].etag must be a text"],
     [[{ key: "a", metadata: [] }], "[0].metadata must be an object"],
     [[{ key: "a", metadata: { b: {} } }], "[0].metadata.b must be a text"],
-    [[{ key: "a", metadata: { b: null } }], "[0].metadata.b must be a text"],
     [[{ key: "a", options: 5 }], "[0].options must be an object"],
     [[{ key: "a", options: { concurrency: "maybe" } }], 'concurrency must be first-write or last-write, got "maybe"'],
     [[{ key: "a", options: { consistency: 5 } }], "consistency must be eventual or strong, got 5"],
@@ -109,6 +108,16 @@ describe("the body of a transaction", () => {
       { operationType: "upsert", request: { key: "a" } },
       { operationType: "delete", request: { key: "b", etag: { value: "7" } } },
     ]);
+    expect(metadata).toEqual({ partitionKey: "p" });
+  });
+
+  it("names its fields in any case", () => {
+    const request = { Key: "a", Value: 1 };
+    const { operations, metadata } = transaction({
+      Operations: [{ Operation: "upsert", Request: request }],
+      Metadata: { partitionKey: "p" },
+    });
+    expect(operations).toMatchObject([{ operationType: "upsert", request: { key: "a" } }]);
     expect(metadata).toEqual({ partitionKey: "p" });
   });
 
