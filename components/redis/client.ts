@@ -83,9 +83,14 @@ export class Client {
     return translate(error, this.#name);
   }
 
-  /** Calls `run` each time the shared connection is there again after it was lost. */
-  onBack(run: () => void): () => void {
-    return this.#link.onBack(run);
+  /** Calls `run` when servers join a cluster or leave it; ends when the returned function is called. */
+  onTopology(run: () => void): () => void {
+    const { connection } = this.#link;
+    if (!this.isCluster) return () => {};
+    connection.on("+node", run).on("-node", run);
+    return () => {
+      connection.off("+node", run).off("-node", run);
+    };
   }
 
   /** Rejects when the server does not answer. */

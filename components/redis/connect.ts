@@ -1,4 +1,4 @@
-import type { ClusterOptions, RedisOptions } from "ioredis";
+import type { ClusterOptions, Redis as RedisConnection, RedisOptions } from "ioredis";
 import { fail } from "../../specs/errors.ts";
 import type { OpenContext } from "../contract/driver.ts";
 import { type Host, parseHosts, toText } from "./hosts.ts";
@@ -13,6 +13,8 @@ type Options = Omit<RedisOptions, "replyMapping">;
 export interface Purpose {
   /** Longest time without an answer; 0: no limit. Default: the setting readTimeout. */
   readonly readTimeoutMs?: number;
+  /** To this server of a cluster alone. */
+  readonly server?: RedisConnection;
 }
 
 /** Loads the library and makes connections, which `Link.open` connects. Rejects with `openFailed` for wrong settings. */
@@ -25,12 +27,14 @@ export async function linkMaker(
   const { Cluster, Redis } = await import("ioredis");
   const prepare = settings.useOIDC ? oidcPassword(settings, context) : undefined;
   const address = hosts.map(toText).join(", ");
-  return ({ readTimeoutMs = settings.readTimeout } = {}) => {
+  return ({ readTimeoutMs = settings.readTimeout, server } = {}) => {
     const options: Options = { ...commonOptions(settings, context), ...limit(readTimeoutMs) };
+    const isCluster = settings.redisType === "cluster";
+    const place = isCluster && server ? hostOf(server) : placeOptions(settings, hosts);
     const connection =
-      settings.redisType === "cluster"
+      isCluster && !server
         ? new Cluster([...hosts], clusterOptions(settings, options))
-        : new Redis({ ...options, ...placeOptions(settings, hosts), db: settings.redisDB });
+        : new Redis({ ...options, ...place, db: settings.redisDB });
     return new Link({
       connection,
       prepare,
@@ -43,6 +47,8 @@ export async function linkMaker(
     });
   };
 }
+
+const hostOf = ({ options: { host = "localhost", port = 6379 } }: RedisConnection): Host => ({ host, port });
 
 function check(settings: ConnectionSettings, hosts: readonly Host[]): void {
   const { failover, sentinelMasterName, redisType, redisDB, clientCert, clientKey } = settings;
@@ -75,7 +81,8 @@ function commonOptions(settings: ConnectionSettings, { appId }: OpenContext): Op
     // A lost connection ends, and its commands with it: Link knows which of them may be sent again.
     retryStrategy: () => null,
     maxRetriesPerRequest: null,
-    enableOfflineQueue: true,
+    // Whoever listens subscribes anew, and hears when that fails.
+    autoResubscribe: false,
   };
 }
 

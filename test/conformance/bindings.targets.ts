@@ -5,6 +5,7 @@ import { startHttpServer } from "../support/http-server.ts";
 import { tempFolder } from "../support/temp-folder.ts";
 import type { BindingTarget } from "./bindings.suite.ts";
 import { postgresqlBindingTarget } from "./postgresql.targets.ts";
+import { redisBindingTarget } from "./redis.targets.ts";
 
 /** The bindings under test. */
 export const bindingTargets: readonly BindingTarget[] = [
@@ -22,6 +23,7 @@ export const bindingTargets: readonly BindingTarget[] = [
     },
   },
   postgresqlBindingTarget,
+  redisBindingTarget,
   {
     driver: localStorage,
     prepare: () => ({ rootPath: tempFolder() }),

@@ -15,7 +15,7 @@ import {
   postgresqlStateTargets,
 } from "./postgresql.targets.ts";
 import type { PubsubTarget } from "./pubsub.suite.ts";
-import { redisStateTargets } from "./redis.targets.ts";
+import { redisConfigurationTarget, redisLockTarget, redisPubsubTarget, redisStateTargets } from "./redis.targets.ts";
 import type { StateTarget } from "./state.suite.ts";
 
 // One record per kind, by component type; a suite runs once per entry.
@@ -33,16 +33,19 @@ export const pubsubTargets: Readonly<Record<string, PubsubTarget>> = {
   "pubsub.in-memory": { driver: memoryPubsub },
   "pubsub.sqlite": { driver: sqlitePubsub },
   "pubsub.postgresql": postgresqlPubsubTarget,
+  "pubsub.redis": redisPubsubTarget,
 };
 
 export const lockTargets: Readonly<Record<string, LockTarget>> = {
   "lock.in-memory": { driver: memoryLock },
   "lock.sqlite": { driver: sqliteLock },
   "lock.postgresql": postgresqlLockTarget,
+  "lock.redis": redisLockTarget,
 };
 
 export const configurationTargets: Readonly<Record<string, ConfigurationTarget>> = {
   "configuration.in-memory": { driver: memoryConfiguration },
   "configuration.sqlite": { driver: sqliteConfiguration },
   "configuration.postgresql": postgresqlConfigurationTarget,
+  "configuration.redis": redisConfigurationTarget,
 };
