@@ -62,11 +62,15 @@ const http1Events = ["data", "end", "close", "drain", "error", "timeout", "pause
 
 /** Takes the socket from the HTTP/1.1 server and puts back what its parser has already read. */
 function takeOver(socket: Socket, read: Buffer): void {
-  const { parser } = socket as Socket & { parser?: { unconsume?(): void } | null };
+  const { parser } = socket as Socket & { parser?: { unconsume?(): void; remove?(): void } | null };
   parser?.unconsume?.();
+  // Else the server would take the preface for a request whose headers never end, and cut the connection for that.
+  parser?.remove?.();
   // Not all listeners: the stream's own ones must stay for the bytes put back to be read.
   for (const event of http1Events) socket.removeAllListeners(event);
   (socket as { parser?: unknown }).parser = null;
+  // An HTTP/1.1 client may close its side and still read the answer; an HTTP/2 client that does so is gone.
+  socket.allowHalfOpen = false;
   socket.pause();
   socket.unshift(read);
 }

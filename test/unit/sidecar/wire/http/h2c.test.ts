@@ -1,9 +1,14 @@
 import { once } from "node:events";
+import { createServer } from "node:http";
 import { type ClientHttp2Session, connect, type OutgoingHttpHeaders } from "node:http2";
+import type { Socket } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { asStream, readBody } from "../../../../../sidecar/kernel/body.ts";
 import type { Incoming, InvokeProxy } from "../../../../../sidecar/kernel/exchange.ts";
 import { method, type Route } from "../../../../../sidecar/kernel/method.ts";
+import { drain } from "../../../../../sidecar/wire/http/drain.ts";
+import { acceptHttp2 } from "../../../../../sidecar/wire/http/h2c.ts";
+import { listen } from "../../../../../sidecar/wire/http/listen.ts";
 import { Dapr } from "../../../../../specs/gen/dapr/proto/runtime/v1/dapr_pb.js";
 import { RawConnection } from "../../../../support/http-call.ts";
 import { startHttpWire } from "../../../../support/wires.ts";
@@ -122,6 +127,26 @@ describe("HTTP/2 in clear text", () => {
       await new RawConnection(wire.port).write(preface).write(settings).write(garbage).closed();
     }
     expect(await ask(open(wire.port), { ":path": "/none" })).toMatchObject({ status: 404 });
+  });
+
+  it("closes with a client who closes its side", async () => {
+    const wire = await startHttpWire({ methods: [echo()] });
+    const raw = new RawConnection(wire.port).write(preface).write(settings);
+    raw.socket.end();
+    await raw.closed();
+  });
+
+  it("is not cut when HTTP/1.1 requests that do not come on are", async () => {
+    const http2 = acceptHttp2((_, response) => response.end("still here"));
+    const server = createServer({ headersTimeout: 20, requestTimeout: 20, connectionsCheckingInterval: 5 });
+    server.on("clientError", (error, socket) => http2.onClientError(error, socket as Socket));
+    const listening = await listen(server, [{ host: "127.0.0.1", port: 0 }], (all) => drain(server, all, http2, 0));
+    onTestFinished(() => listening.close());
+    const session = open(listening.port as number);
+    expect((await ask(session, { ":path": "/" })).text).toBe("still here");
+    // Two slow ones after another: by then the older connection has been looked at.
+    for (let i = 0; i < 2; i++) await new RawConnection(listening.port as number).write("GET / HTTP/1.1\r\n").closed();
+    expect((await ask(session, { ":path": "/" })).text).toBe("still here");
   });
 
   it("answers a request that asks for an upgrade in HTTP/1.1", async () => {
