@@ -270,7 +270,7 @@ function openBlocks(site: Site, base: Base, app: OpenedApp | undefined) {
     ...lockMethods(host, { appId, clock }),
     ...cryptoMethods(host),
     ...conversationMethods(host),
-    ...unconfiguredMethods(),
+    ...unconfiguredMethods(namespace),
   ];
   return { invoke, pubsub, outbox, methods, routes: configuration.routes };
 }

@@ -41,6 +41,8 @@ export interface Row {
   readonly tag?: string;
   readonly info?: string;
   readonly resource?: string;
+  /** ErrorInfo names the namespace beside the app id: the parameter `namespace`. */
+  readonly namespaced?: true;
   /** A page or command that helps; becomes google.rpc.Help. */
   readonly help?: string;
   // The parameters differ per row; `never` makes every row assignable while each keeps its own parameter type.
@@ -50,6 +52,7 @@ export interface Row {
 type Named = { name: string };
 type Caused = { name: string; cause: string };
 type Why = { why: string };
+type Namespaced = { namespace: string };
 
 export const reasons = {
   // ---- any method
@@ -623,28 +626,51 @@ export const reasons = {
   jobNameInBody: {
     code: "invalid_argument",
     info: "DAPR_SCHEDULER_JOB_NAME",
-    text: (_: object) => "the job name is taken from the path and must not be in the body",
+    namespaced: true,
+    text: (_: Namespaced) => "the job name is taken from the path and must not be in the body",
   },
   jobNameEmpty: {
     code: "invalid_argument",
     info: "DAPR_SCHEDULER_JOB_NAME_EMPTY",
-    text: (_: object) => "the job name must not be empty",
+    namespaced: true,
+    text: (_: Namespaced) => "the job name must not be empty",
   },
   jobEmpty: {
     code: "invalid_argument",
     info: "DAPR_SCHEDULER_EMPTY",
-    text: (_: object) => "the request carries no job",
+    namespaced: true,
+    text: (_: Namespaced) => "the request carries no job",
   },
   jobScheduleEmpty: {
     code: "invalid_argument",
     info: "DAPR_SCHEDULER_SCHEDULE_EMPTY",
-    text: (_: object) => "a job needs schedule or dueTime",
+    namespaced: true,
+    text: (_: Namespaced) => "a job needs schedule or dueTime",
   },
   jobsNotConfigured: {
     code: "failed_precondition",
     http: 500,
     info: "DAPR_SCHEDULER_SCHEDULE_JOB",
-    text: (_: object) => "jobs are not configured on this sidecar",
+    namespaced: true,
+    text: (_: Namespaced) => "jobs are not configured on this sidecar",
+  },
+  jobGet: {
+    code: "internal",
+    info: "DAPR_SCHEDULER_GET_JOB",
+    namespaced: true,
+    text: (p: Namespaced & Caused) => `failed to get job ${p.name}: ${p.cause}`,
+  },
+  jobDelete: {
+    code: "internal",
+    info: "DAPR_SCHEDULER_DELETE_JOB",
+    namespaced: true,
+    text: (p: Namespaced & Caused) => `failed to delete ${p.name}: ${p.cause}`,
+  },
+  jobList: {
+    code: "internal",
+    info: "DAPR_SCHEDULER_LIST_JOBS",
+    namespaced: true,
+    text: (p: Namespaced & { cause: string }) => `failed to list jobs: ${p.cause}`,
   },
 } as const satisfies Record<string, Row>;
 

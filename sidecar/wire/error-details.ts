@@ -34,12 +34,13 @@ export function detailsOf(error: MechaError, extra: Readonly<Record<string, stri
   return {
     resource: row.resource ? { type: row.resource, name, description: error.message } : undefined,
     help: row.help,
-    info: { reason: row.info, metadata: { ...extra, ...numbersOf(error) } },
+    info: { reason: row.info, metadata: { ...extra, ...factsOf(error) } },
   };
 }
 
-/** Limits named in the message, for machines. */
-function numbersOf({ reason, params }: MechaError): Record<string, string> {
+/** What the message names, for machines. */
+function factsOf({ reason, row, params }: MechaError): Record<string, string> {
+  if (row.namespaced) return { namespace: String(params["namespace"]) };
   if (reason !== "stateTransactionTooLarge") return {};
   return { currentOpsTransaction: String(params["count"]), maxOpsPerTransaction: String(params["max"]) };
 }

@@ -57,7 +57,8 @@ function infoMetadata(wire: "http" | "grpc", reason: Reason, row: Row): Record<s
   if (wire === "grpc" && isGate) {
     return { "http.code": String(row.http ?? codes[row.code].http), "http.error_message": textOf(row).slice(0, 63) };
   }
-  return { appID: "app", ...(reason === "stateTransactionTooLarge" ? limits : {}) };
+  const namespace = row.namespaced ? { namespace: "‹namespace›" } : {};
+  return { appID: "app", ...namespace, ...(reason === "stateTransactionTooLarge" ? limits : {}) };
 }
 
 describe("every reason of the table", () => {
@@ -176,6 +177,9 @@ const published: readonly (readonly [Reason, string, number, number])[] = [
   ["jobNameEmpty", "DAPR_SCHEDULER_JOB_NAME_EMPTY", 400, 3],
   ["jobEmpty", "DAPR_SCHEDULER_EMPTY", 400, 3],
   ["jobScheduleEmpty", "DAPR_SCHEDULER_SCHEDULE_EMPTY", 400, 3],
+  ["jobGet", "DAPR_SCHEDULER_GET_JOB", 500, 13],
+  ["jobDelete", "DAPR_SCHEDULER_DELETE_JOB", 500, 13],
+  ["jobList", "DAPR_SCHEDULER_LIST_JOBS", 500, 13],
 ];
 
 it.each(published)("%s has the published errorCode %s with HTTP %i and gRPC %i", (reason, errorCode, status, code) => {

@@ -5,8 +5,8 @@ import { type AnyMethod, type HttpShape, method, type Verb } from "../../kernel/
 import { jobMethods } from "./jobs.ts";
 
 /** Actors, workflows and jobs on a sidecar on which they are not configured: each method answers with its reason. */
-export function unconfiguredMethods(): readonly AnyMethod[] {
-  return [...actors(), ...workflows(), ...jobMethods()];
+export function unconfiguredMethods(namespace: string): readonly AnyMethod[] {
+  return [...actors(), ...workflows(), ...jobMethods(namespace)];
 }
 
 type Shapes = readonly (readonly [verbs: readonly Verb[], ...paths: string[]])[];

@@ -145,7 +145,8 @@ export const conversationCases: readonly WireCase[] = [
 const actor = "/v1.0/actors/type/id";
 const missing = fails("actorRuntimeMissing", {});
 const noWorkflow = fails("workflowNotConfigured", {});
-const noJobs = fails("jobsNotConfigured", {});
+const namespace = "default";
+const noJob = { name: "j", cause: "jobs are not configured on this sidecar", namespace };
 const workflow = (version: string, rpcVersion: "Alpha1" | "Beta1"): WireStep[] => [
   {
     http: ask("GET", `/${version}/workflows/dapr/i`),
@@ -240,16 +241,25 @@ export const bareCases: readonly WireCase[] = [
       {
         http: ask("POST", "/v1.0/jobs/j", { schedule: "@daily" }),
         grpc: call(m.scheduleJob, { job: { name: "j", schedule: "@daily" } }),
-        expect: noJobs,
+        expect: fails("jobsNotConfigured", { namespace }),
       },
       {
         http: ask("POST", "/v1.0/jobs/j", {}),
         grpc: call(m.scheduleJob, { job: { name: "j" } }),
-        expect: fails("jobScheduleEmpty", {}),
+        expect: fails("jobScheduleEmpty", { namespace }),
       },
-      { http: ask("POST", "/v1.0/jobs/j", { name: "j" }), expect: fails("jobNameInBody", {}) },
-      { http: ask("GET", "/v1.0-alpha1/jobs/j"), grpc: call(m.getJobAlpha1, { name: "j" }), expect: noJobs },
-      { http: ask("DELETE", "/v1.0-alpha1/jobs/j"), grpc: call(m.deleteJob, { name: "j" }), expect: noJobs },
+      { http: ask("POST", "/v1.0/jobs/j", { name: "j" }), expect: fails("jobNameInBody", { namespace }) },
+      {
+        http: ask("GET", "/v1.0-alpha1/jobs/j"),
+        grpc: call(m.getJobAlpha1, { name: "j" }),
+        expect: fails("jobGet", noJob),
+      },
+      {
+        http: ask("DELETE", "/v1.0-alpha1/jobs/j"),
+        grpc: call(m.deleteJob, { name: "j" }),
+        expect: fails("jobDelete", { ...noJob, name: "job j" }),
+      },
+      { grpc: call(m.listJobs, {}), expect: fails("jobList", noJob) },
     ],
   },
   {
