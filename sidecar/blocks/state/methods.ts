@@ -3,6 +3,7 @@ import { causeText, fail, MechaError } from "../../../specs/errors.ts";
 import { StateItemSchema } from "../../../specs/gen/dapr/proto/common/v1/common_pb.js";
 import { Dapr } from "../../../specs/gen/dapr/proto/runtime/v1/dapr_pb.js";
 import { Mecha } from "../../../specs/gen/mecha/v1/mecha_pb.js";
+import { decodeText } from "../../kernel/json.ts";
 import { type AnyMethod, type HttpInput, method } from "../../kernel/method.ts";
 import { embedded, jsonObject, parseConcurrency, parseConsistency, parseItems, parseTransaction } from "./http.ts";
 import type { Outbox } from "./outbox.ts";
@@ -192,7 +193,7 @@ const queryState = (stores: Stores) =>
       paths: ["/v1.0-alpha1/state/:storeName/query"],
       input: (http) => ({
         storeName: named(http),
-        query: Buffer.from(http.body).toString("utf8"),
+        query: decodeText(http.body, "the query"),
         metadata: http.metadata,
       }),
       output: ({ results, token, metadata }) => {
