@@ -12,7 +12,13 @@ import { conversationMethods } from "./blocks/conversation/methods.ts";
 import { cryptoMethods } from "./blocks/crypto/methods.ts";
 import { openInvoke } from "./blocks/invoke/proxy.ts";
 import { lockMethods } from "./blocks/lock/methods.ts";
-import { type Facts, healthRoutes, metadataMethods, metadataReader } from "./blocks/metadata/methods.ts";
+import {
+  type ExtendedMetadata,
+  type Facts,
+  healthRoutes,
+  metadataMethods,
+  metadataReader,
+} from "./blocks/metadata/methods.ts";
 import { openPubsubBlock } from "./blocks/pubsub/block.ts";
 import { secretMethods } from "./blocks/secrets/methods.ts";
 import { stateMethods } from "./blocks/state/methods.ts";
@@ -69,6 +75,8 @@ export interface Sidecar {
   stop(): Promise<void>;
 }
 
+/** Put on top of --read-buffer-size, as the published sidecar's HTTP server does: what just fits there must fit here. */
+const headerSlackBytes = 4096;
 /** How long calls in flight may still take when the servers close. */
 const serverCloseMs = 10_000;
 
@@ -294,7 +302,8 @@ async function openWires(
     omitHealthChecks,
   });
   const common = { appId, proxy: invoke, pipeline, access, maxBodyBytes: limits.maxBodyBytes, log };
-  const all = [...methods, ...metadataMethods(facts)];
+  const extended: ExtendedMetadata = new Map();
+  const all = [...methods, ...metadataMethods(facts, extended)];
   const ready = () => facts.notReady() === undefined;
   const grpc = await openGrpcServer({ ...common, methods: all, ready }, grpcAddresses(config));
   closing.run("gRPC server", () => grpc.close(serverCloseMs));
@@ -302,7 +311,7 @@ async function openWires(
     ...common,
     methods: all,
     routes: [...healthRoutes(facts), ...routes],
-    maxHeaderBytes: limits.readBufferBytes,
+    maxHeaderBytes: limits.readBufferBytes + headerSlackBytes,
     allowedOrigins: listen.allowedOrigins,
     h2c: listen.h2c,
   };
@@ -317,7 +326,7 @@ async function openWires(
     });
     const parts = {
       ...httpParts,
-      methods: [metadataReader(facts)],
+      methods: [metadataReader(facts, extended)],
       routes: healthRoutes(facts),
       proxy: undefined,
       pipeline: open,

@@ -1,6 +1,7 @@
 import { Agent, type IncomingMessage, request } from "node:http";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type HttpReply, RawConnection } from "../support/http-call.ts";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { unusedPort } from "../support/fake-app.ts";
+import { callHttp, type HttpReply, RawConnection } from "../support/http-call.ts";
 import { component, type InProcessSidecar, startInProcess } from "../support/in-process-sidecar.ts";
 
 /** What callers of the HTTP API see of connections, bodies and headers, beyond single requests and answers. */
@@ -84,5 +85,31 @@ describe("a connection", () => {
     expect(ports.size).toBe(1);
     expect((await ask("/v1.0/state/store/none")).headers["keep-alive"]).toBe("timeout=3600");
     agent.destroy();
+  });
+});
+
+describe("headers", () => {
+  const ask = (bytes: number) =>
+    bench.http({ path: "/v1.0/healthz/outbound", headers: { authorization: "t".repeat(bytes) } });
+
+  it("that fit into the published sidecar's buffer, 4 KiB and as much again, are taken", async () => {
+    expect((await ask(7000)).status).toBe(204);
+  });
+
+  it("beyond that are refused", async () => {
+    expect((await ask(9000)).status).toBe(431);
+  });
+});
+
+describe("the public port", () => {
+  it("tells what was added to the metadata by the other one, and takes nothing itself", async () => {
+    const publicPort = await unusedPort();
+    const sidecar = await startInProcess({ args: ["--dapr-public-port", String(publicPort)] });
+    onTestFinished(() => sidecar.stop());
+    const put = { verb: "PUT", path: "/v1.0/metadata/cliPID", body: "4711" };
+    expect((await callHttp(publicPort, put)).status).toBe(404);
+    expect((await sidecar.http(put)).status).toBe(204);
+    const { extended } = (await callHttp(publicPort, { path: "/v1.0/metadata" })).json() as { extended: object };
+    expect(extended).toMatchObject({ cliPID: "4711" });
   });
 });

@@ -28,8 +28,11 @@ export interface Facts {
   shutdown(force: boolean): void;
 }
 
+/** What apps and tools have added to the metadata, by key. */
+export type ExtendedMetadata = Map<string, string>;
+
 /** Reads the metadata; alone on the public port. */
-export function metadataReader(facts: Facts, extended: ReadonlyMap<string, string> = new Map()): AnyMethod {
+export function metadataReader(facts: Facts, extended: Readonly<ExtendedMetadata>): AnyMethod {
   return method(
     Dapr.method.getMetadata,
     "metadata",
@@ -43,8 +46,7 @@ export function metadataReader(facts: Facts, extended: ReadonlyMap<string, strin
 }
 
 /** Metadata and shutdown, over both wires. */
-export function metadataMethods(facts: Facts): readonly AnyMethod[] {
-  const extended = new Map<string, string>();
+export function metadataMethods(facts: Facts, extended: ExtendedMetadata = new Map()): readonly AnyMethod[] {
   return [
     metadataReader(facts, extended),
     method(
