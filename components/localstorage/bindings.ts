@@ -44,9 +44,7 @@ async function perform(
 ): Promise<BindingAnswer | undefined> {
   switch (operation) {
     case "create": {
-      const fileName = name || randomUUID();
-      await folder.write(fileName, toContent(data));
-      return json({ fileName });
+      return json({ fileName: await folder.write(name || randomUUID(), toContent(data)) });
     }
     case "get":
       return { data: await folder.read(required(name, operation)) };

@@ -5,7 +5,8 @@ import { fail } from "../../specs/errors.ts";
 
 /** Files below one folder. Names are relative to it, with `/` between folders; a name that leads out is refused. */
 export interface Folder {
-  write(name: string, data: Uint8Array): Promise<void>;
+  /** Resolves with the name in its plain form, by which it is listed: `/a/./b` is `a/b`. */
+  write(name: string, data: Uint8Array): Promise<string>;
   /** Rejects with `requestMetadataInvalid` when there is no such file. */
   read(name: string): Promise<Uint8Array>;
   /** An absent file is a success. */
@@ -43,6 +44,7 @@ export async function openFolder(path: string): Promise<Folder> {
       const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | (constants.O_NOFOLLOW ?? 0);
       await using handle = await open(file, flags, 0o644);
       await handle.writeFile(data);
+      return nameOf(resolve(root, `./${name}`));
     },
     async read(name) {
       const file = await at(name);

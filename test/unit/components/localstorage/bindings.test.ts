@@ -30,6 +30,16 @@ test("a file is created, read, listed and deleted", async () => {
   expect(await invoke("list")).toBe('["b.txt"]');
 });
 
+test.each(["/dir/a.txt", "dir/./a.txt", "dir//b/../a.txt"])(
+  "the name %j is answered in its plain form",
+  async (name) => {
+    const { invoke } = await opened();
+    expect(await invoke("create", name, "some text")).toBe('{"fileName":"dir/a.txt"}');
+    expect(await invoke("list")).toBe('["dir/a.txt"]');
+    expect(await invoke("get", name)).toBe("some text");
+  },
+);
+
 test("a file without a name gets one", async () => {
   const { invoke } = await opened();
   const { fileName } = JSON.parse((await invoke("create", undefined, "text here")) ?? "");
