@@ -131,7 +131,8 @@ async function assemble(site: Site, closeAll: () => Promise<void>): Promise<Side
   const wires = await openWires(site, base, blocks, facts);
   await announce(site, base, wires.internal.port);
   readiness.outbound = true;
-  // Intake is opened last and therefore closed first.
+  // Intake is opened last and therefore closed first; so are streams, which would hold the servers open.
+  closing.add("configuration", blocks.configuration);
   closing.add("outbox", blocks.outbox);
   const inputs =
     app &&
@@ -264,10 +265,7 @@ function openBlocks(site: Site, base: Base, app: OpenedApp | undefined) {
     clock,
     log: log.scope("dapr.runtime.outbox"),
   });
-  const configuration = closing.add(
-    "configuration",
-    openConfigurationBlock({ components: host, app: app?.app, policies, log }),
-  );
+  const configuration = openConfigurationBlock({ components: host, app: app?.app, policies, log });
   const methods: readonly AnyMethod[] = [
     ...stateMethods(stores, outbox),
     ...pubsub.methods,
@@ -280,7 +278,7 @@ function openBlocks(site: Site, base: Base, app: OpenedApp | undefined) {
     ...conversationMethods(host),
     ...unconfiguredMethods(namespace),
   ];
-  return { invoke, pubsub, outbox, methods, routes: configuration.routes };
+  return { invoke, pubsub, outbox, configuration, methods, routes: configuration.routes };
 }
 type Blocks = ReturnType<typeof openBlocks>;
 
