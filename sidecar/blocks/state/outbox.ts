@@ -15,8 +15,8 @@ export interface Prepared {
   readonly writes: readonly Planned[];
   /** Marks that prove the commit to the outbox's own subscription. */
   readonly marks: readonly StateOperation[];
-  /** To be called when the transaction did not commit: its messages will not be released. */
-  readonly discard: () => void;
+  /** To be called when the transaction has ended. `refused`: it is known to have changed nothing, and never will. */
+  readonly settle: (refused: boolean) => void;
 }
 
 /** The outbox of one store. */
@@ -90,8 +90,10 @@ class OpenedOutbox implements StoreOutbox {
   /** Where messages wait for their transaction. */
   readonly #internal: { readonly pubsubName: string; readonly topic: string };
   readonly #subscription: { close(): Promise<void> };
-  /** Ids whose transaction is known to have failed. */
-  readonly #discarded = new Set<string>();
+  /** Transactions of this sidecar that are under way, by the ids of their messages; resolve when they have ended. */
+  readonly #open = new Map<string, Promise<void>>();
+  /** Ids whose transaction was refused. */
+  readonly #refused = new Set<string>();
 
   constructor(parts: OutboxParts, store: Store, target: { readonly pubsubName: string; readonly topic: string }) {
     this.#parts = parts;
@@ -113,7 +115,13 @@ class OpenedOutbox implements StoreOutbox {
     const messages = writes
       .filter(({ type }) => type === "upsert")
       .map(({ item }) => ({ id: randomUUID(), item: projections.get(item.key) ?? item }));
-    await Promise.all(messages.map(({ id, item }) => this.#park(id, item, request)));
+    const settle = this.#begin(messages.map(({ id }) => id));
+    try {
+      await Promise.all(messages.map(({ id, item }) => this.#park(id, item, request)));
+    } catch (error) {
+      settle(true);
+      throw error;
+    }
     return {
       writes,
       marks: messages.map(({ id }) => ({
@@ -122,9 +130,20 @@ class OpenedOutbox implements StoreOutbox {
         data: Buffer.from("0"),
         options: {},
       })),
-      discard: () => {
-        for (const { id } of messages) this.#discarded.add(id);
-      },
+      settle,
+    };
+  }
+
+  /** Notes a transaction before its first message can come back, which is mostly sooner than it commits. */
+  #begin(ids: readonly string[]): Prepared["settle"] {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    for (const id of ids) this.#open.set(id, promise);
+    return (refused) => {
+      for (const id of ids) {
+        this.#open.delete(id);
+        if (refused) this.#refused.add(id);
+      }
+      resolve();
     };
   }
 
@@ -152,11 +171,13 @@ class OpenedOutbox implements StoreOutbox {
   /** A message has come back from the internal topic: it leaves when its mark is there. */
   async #release(event: TopicEvent): Promise<Verdict> {
     const { id, json } = event;
-    if (this.#discarded.delete(id)) return "success";
+    await unlessAborted(this.#open.get(id), event.signal);
     const { opened, prefix, name, runtime } = this.#store;
     const key = prefix + markKey(id);
     const mark = await opened.get(key, { consistency: "strong" }, {});
-    if (!mark) return this.#unmarked(event, runtime["outboxDiscardWhenMissingState"] === true);
+    // The mark has the last word: an attempt whose answer was lost may have committed before another was refused.
+    const refused = this.#refused.delete(id);
+    if (!mark) return refused ? "success" : this.#unmarked(event, runtime["outboxDiscardWhenMissingState"] === true);
     await this.#parts.pubsub.publish({
       ...this.#target,
       data: json,
@@ -182,4 +203,15 @@ class OpenedOutbox implements StoreOutbox {
     });
     return "success";
   }
+}
+
+/** What `promise` gives; rejects with the signal's reason when that comes first. */
+function unlessAborted(promise: Promise<void> | undefined, signal: AbortSignal | undefined): Promise<void> | undefined {
+  if (!promise || !signal) return promise;
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    if (signal.aborted) return abort();
+    signal.addEventListener("abort", abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
 }

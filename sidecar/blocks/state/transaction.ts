@@ -24,14 +24,17 @@ export async function commit(
   const planned = operations.map((operation) => plan(store, operation, metadata));
   if (planned.length === 0) return;
   const entry = outbox?.of(store);
-  const prepared = entry ? await entry.prepare(planned, request) : { writes: planned, marks: [], discard: () => {} };
-  const writes = prepared.writes.map((one) => toOperation(store, one));
+  const prepared = entry ? await entry.prepare(planned, request) : { writes: planned, marks: [], settle: () => {} };
   try {
+    const writes = prepared.writes.map((one) => toOperation(store, one));
     await opened.transact([...writes, ...prepared.marks], request);
+    prepared.settle(false);
   } catch (error) {
-    prepared.discard();
-    if (error instanceof MechaError && error.row.code === "invalid_argument" && error.reason !== "etagInvalid")
-      throw error;
+    const reason = error instanceof MechaError ? error.reason : undefined;
+    const isBadRequest = error instanceof MechaError && error.row.code === "invalid_argument";
+    // After any other failure it may have committed all the same: its marks will tell.
+    prepared.settle(isBadRequest || reason === "etagMismatch");
+    if (isBadRequest && reason !== "etagInvalid") throw error;
     throw fail("stateTransaction", { name, cause: causeText(error) }, { cause: error });
   }
 }

@@ -71,7 +71,9 @@ async function open(given: Given = {}) {
       id,
     });
   };
-  return { clock, log, store, opened, pubsub, outbox, prepare, back };
+  /** A message that another sidecar of the app has parked. */
+  const foreign = () => topicEvent(JSON.stringify({ id: "f", time: new Date(clock.now()).toISOString() }), { id: "f" });
+  return { clock, log, store, opened, pubsub, outbox, prepare, back, foreign };
 }
 
 describe("a store's outbox", () => {
@@ -155,21 +157,28 @@ describe("before the transaction", () => {
     });
   });
 
-  it("a message that cannot be parked stops the transaction", async () => {
-    const { prepare, pubsub } = await open();
+  it("a message that cannot be parked stops the transaction and takes those along that could", async () => {
+    const { prepare, pubsub, back } = await open();
     pubsub.refuse = new Error("broker is down");
     await expect(prepare(upsert("a", "1"))).rejects.toMatchObject({
       reason: "outboxPublish",
       params: { cause: "broker is down" },
     });
+    pubsub.refuse = undefined;
+    const publish = pubsub.publish.bind(pubsub);
+    pubsub.publish = async (one) => (textOf(one) === "2" ? Promise.reject(new Error("down")) : publish(one));
+    await expect(prepare(upsert("a", "1"), upsert("b", "2"))).rejects.toMatchObject({ reason: "outboxPublish" });
+    expect(await pubsub.deliver(back(pubsub.published[0] as Publication))).toBe("success");
+    expect(pubsub.published).toHaveLength(1);
   });
 });
 
 describe("a message that comes back", () => {
   it("leaves as it is when its mark is there, which is then gone", async () => {
     const { prepare, pubsub, opened, back } = await open();
-    const { marks } = await prepare(upsert("a", "1"));
+    const { marks, settle } = await prepare(upsert("a", "1"));
     await opened.transact?.(marks, {});
+    settle(false);
     const event = back(pubsub.published[0] as Publication);
     expect(await pubsub.deliver(event)).toBe("success");
     expect(pubsub.published[1]).toMatchObject({
@@ -181,44 +190,89 @@ describe("a message that comes back", () => {
     expect(await opened.get((marks[0] as { key: string }).key, {}, {})).toBeUndefined();
   });
 
-  it("before its transaction has committed comes again later", async () => {
-    const { prepare, pubsub, back } = await open();
-    await prepare(upsert("a", "1"));
-    expect(await pubsub.deliver(back(pubsub.published[0] as Publication))).toBe("retry");
+  it("before its transaction has ended waits for that", async () => {
+    const { prepare, pubsub, opened, back } = await open();
+    const { marks, settle } = await prepare(upsert("a", "1"));
+    const verdict = pubsub.deliver(back(pubsub.published[0] as Publication));
+    await opened.transact?.(marks, {});
     expect(pubsub.published).toHaveLength(1);
+    settle(false);
+    expect(await verdict).toBe("success");
+    expect(pubsub.published).toHaveLength(2);
   });
 
-  it("of a transaction that failed goes nowhere", async () => {
+  it("is held when it is called off before its transaction has ended", async () => {
     const { prepare, pubsub, back } = await open();
-    const { discard } = await prepare(upsert("a", "1"));
-    discard();
+    await prepare(upsert("a", "1"));
+    const controller = new AbortController();
+    const event = { ...back(pubsub.published[0] as Publication), signal: controller.signal };
+    const verdict = pubsub.deliver(event);
+    controller.abort(new Error("closing"));
+    await expect(verdict).rejects.toThrow("closing");
+    await expect(pubsub.deliver(event)).rejects.toThrow("closing");
+  });
+
+  it("of another sidecar's transaction that has not committed comes again later", async () => {
+    const { pubsub, foreign } = await open();
+    expect(await pubsub.deliver(foreign())).toBe("retry");
+    expect(pubsub.published).toEqual([]);
+  });
+
+  it("of a transaction that was refused goes nowhere, be it before or after", async () => {
+    const { prepare, pubsub, back } = await open();
+    const { settle } = await prepare(upsert("a", "1"));
+    const event = back(pubsub.published[0] as Publication);
+    const verdict = pubsub.deliver(event);
+    settle(true);
+    expect(await verdict).toBe("success");
+    const later = await prepare(upsert("b", "2"));
+    later.settle(true);
+    expect(await pubsub.deliver(back(pubsub.published[1] as Publication))).toBe("success");
+    expect(pubsub.published).toHaveLength(2);
+  });
+
+  it("leaves when its mark is there although an attempt was refused", async () => {
+    const { prepare, pubsub, opened, back } = await open();
+    const { marks, settle } = await prepare(upsert("a", "1"));
+    await opened.transact?.(marks, {});
+    settle(true);
     expect(await pubsub.deliver(back(pubsub.published[0] as Publication))).toBe("success");
-    expect(pubsub.published).toHaveLength(1);
+    expect(pubsub.published).toHaveLength(2);
+  });
+
+  it("of a transaction whose end is not known comes again until its mark is there", async () => {
+    const { prepare, pubsub, opened, back } = await open();
+    const { marks, settle } = await prepare(upsert("a", "1"));
+    settle(false);
+    const event = back(pubsub.published[0] as Publication);
+    expect(await pubsub.deliver(event)).toBe("retry");
+    await opened.transact?.(marks, {});
+    expect(await pubsub.deliver(event)).toBe("success");
+    expect(pubsub.published).toHaveLength(2);
   });
 
   it("of a sidecar that died before it committed is given up after five minutes", async () => {
-    const { prepare, pubsub, back, clock, log } = await open();
-    await prepare(upsert("a", "1"));
-    const event = back(pubsub.published[0] as Publication);
+    const { pubsub, foreign, clock, log } = await open();
+    const event = foreign();
     await clock.advance(5 * 60_000);
     expect(await pubsub.deliver(event)).toBe("retry");
     await clock.advance(1);
     expect(await pubsub.deliver(event)).toBe("success");
-    expect(pubsub.published).toHaveLength(1);
+    expect(pubsub.published).toEqual([]);
     expect(log.lines.join()).toContain("its transaction has not committed");
   });
 
   it("is given up at once where the store says so", async () => {
-    const { prepare, pubsub, back } = await open({ runtime: { outboxDiscardWhenMissingState: true } });
-    await prepare(upsert("a", "1"));
-    expect(await pubsub.deliver(back(pubsub.published[0] as Publication))).toBe("success");
-    expect(pubsub.published).toHaveLength(1);
+    const { pubsub, foreign } = await open({ runtime: { outboxDiscardWhenMissingState: true } });
+    expect(await pubsub.deliver(foreign())).toBe("success");
+    expect(pubsub.published).toEqual([]);
   });
 
   it("stays with the broker while it cannot be published or the mark cannot be read", async () => {
     const { prepare, pubsub, opened, back } = await open();
-    const { marks } = await prepare(upsert("a", "1"));
+    const { marks, settle } = await prepare(upsert("a", "1"));
     await opened.transact?.(marks, {});
+    settle(false);
     const event = back(pubsub.published[0] as Publication);
     pubsub.refuse = new Error("down");
     await expect(pubsub.deliver(event)).rejects.toThrow("down");
@@ -230,8 +284,9 @@ describe("a message that comes back", () => {
     const { prepare, pubsub, opened, back, log } = await open({
       opened: { delete: () => Promise.reject(new Error("disk")) },
     });
-    const { marks } = await prepare(upsert("a", "1"));
+    const { marks, settle } = await prepare(upsert("a", "1"));
     await opened.transact?.(marks, {});
+    settle(false);
     expect(await pubsub.deliver(back(pubsub.published[0] as Publication))).toBe("success");
     expect(log.lines.join()).toContain("could not be deleted");
   });

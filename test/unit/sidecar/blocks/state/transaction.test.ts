@@ -109,12 +109,12 @@ describe("a transaction", () => {
 });
 
 describe("with an outbox, a transaction", () => {
-  const outboxOf = (parts: { discarded?: () => void; refuse?: boolean }): Outbox => ({
+  const outboxOf = (parts: { settle?: (refused: boolean) => void; refuse?: boolean }): Outbox => ({
     of: () => ({
       async prepare(operations) {
         if (parts.refuse) throw fail("outboxPublish", { name: "store", cause: "no" });
         const marks = [{ kind: "set", key: "app||outbox-1", data: Buffer.from("0"), options: {} }] as const;
-        return { writes: operations.slice(0, 1), marks, discard: () => parts.discarded?.() };
+        return { writes: operations.slice(0, 1), marks, settle: (refused) => parts.settle?.(refused) };
       },
     }),
     close: async () => {},
@@ -126,13 +126,17 @@ describe("with an outbox, a transaction", () => {
     expect(calls[0]?.map(({ key }) => key)).toEqual(["app||a", "app||outbox-1"]);
   });
 
-  it("lets the messages go when it fails", async () => {
-    let discarded = 0;
-    const { run } = await open({ opened: { transact: () => Promise.reject(new Error("disk")) } });
-    expect(await reasonOf(run([operation("upsert", "a")], {}, outboxOf({ discarded: () => discarded++ })))).toBe(
-      "stateTransaction",
-    );
-    expect(discarded).toBe(1);
+  it.each([
+    ["it commits", undefined, false],
+    ["a stale etag refuses it", fail("etagMismatch", { key: "a" }), true],
+    ["its request is refused", fail("badRequest", { why: "no" }), true],
+    ["its answer is lost, as it may have committed", new Error("disk"), false],
+    ["the backend is gone", fail("backendUnavailable", { name: "store", cause: "gone" }), false],
+  ])("says whether its messages may be forgotten: %s", async (_, error, refused) => {
+    const settled: boolean[] = [];
+    const { run } = await open(error ? { opened: { transact: () => Promise.reject(error) } } : {});
+    await run([operation("upsert", "a")], {}, outboxOf({ settle: (one) => settled.push(one) })).catch(() => {});
+    expect(settled).toEqual([refused]);
   });
 
   it("does not happen when the messages cannot be kept", async () => {
