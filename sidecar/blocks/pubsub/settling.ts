@@ -12,11 +12,11 @@ export class Held extends Error {
   override readonly name = "Held";
 }
 
-/** The app asked for the event again. */
+/** The app asked for the event again, by RETRY or by a refusing status. */
 export class RetryAsked extends Error {
   override readonly name = "RetryAsked";
   constructor() {
-    super("the app answered RETRY");
+    super("the app did not take it");
   }
 }
 
@@ -54,7 +54,7 @@ export class Settling {
 
   /** The app refuses the message for good: a copy to the dead letters, and done. */
   async dropped(message: IncomingMessage): Promise<Settle> {
-    this.#log.warn("the app answered DROP; the event is dropped", this.#fields(message));
+    this.#log.warn("the event is dropped, as the app will not take it", this.#fields(message));
     return this.#done(message);
   }
 

@@ -34,7 +34,7 @@ describe("what the app answers", () => {
     app.answer = async () => "drop";
     await receive();
     expect(broker.acknowledged).toEqual(["t/m1"]);
-    expect(log.lines.filter((line) => line.startsWith("warn the app answered DROP"))).toHaveLength(1);
+    expect(log.lines.filter((line) => line.startsWith("warn the event is dropped"))).toHaveLength(1);
     expect(facts).toEqual(["t drop"]);
   });
 
