@@ -13,6 +13,8 @@ export interface InProcessStart {
   /** Further flags; a later one wins over those set here. */
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Where it listens, separated by commas. Default: 127.0.0.1. */
+  readonly addresses?: string;
 }
 
 /** A sidecar that runs in the process of the test, on free ports of 127.0.0.1. */
@@ -42,7 +44,14 @@ export async function startInProcess(start: InProcessStart = {}): Promise<InProc
   for (const [name, text] of Object.entries(start.resources ?? {})) writeFileSync(join(resources, name), text);
   const env = { MECHA_HOME: folder, ...start.env };
   const flags = ["--app-id", "app", "--dapr-http-port", "0", "--dapr-grpc-port", "0", "--enable-metrics=false"];
-  const more = ["--dapr-listen-addresses", "127.0.0.1", "--data-dir", folder, "--resources-path", resources];
+  const more = [
+    "--dapr-listen-addresses",
+    start.addresses ?? "127.0.0.1",
+    "--data-dir",
+    folder,
+    "--resources-path",
+    resources,
+  ];
   const chunks: string[] = [];
   const logTo = new Writable({
     write(chunk, _encoding, done) {

@@ -17,6 +17,7 @@ import {
   type ServerUnaryCall,
   type ServerWritableStream,
   type StatusObject,
+  setLogger,
 } from "@grpc/grpc-js";
 import { fail } from "../../../specs/errors.ts";
 import type { InvokeProxy } from "../../kernel/exchange.ts";
@@ -61,6 +62,9 @@ type AnyCall =
 
 /** Opens the gRPC API at one or several addresses (`host:port` or `unix:path`). */
 export async function openGrpcServer(parts: GrpcServerParts, addresses: readonly string[]): Promise<GrpcListening> {
+  // It would write to standard error; what it says is told as an error or a status too.
+  const aside = (...words: unknown[]) => parts.log.debug(words.join(" "));
+  setLogger({ error: aside, info: aside, debug: aside });
   const server = new Server({
     "grpc.max_receive_message_length": parts.maxBodyBytes,
     "grpc.max_send_message_length": parts.maxBodyBytes,
@@ -109,16 +113,20 @@ async function bindAll(server: Server, addresses: readonly string[]): Promise<Bo
 }
 
 function bind(server: Server, address: string): Promise<number> {
-  const remedy = address.startsWith("unix:")
-    ? "choose another folder (--unix-domain-socket)"
-    : "choose another port or end the process that holds it";
   return new Promise((resolve, reject) => {
     server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => {
-      if (!error) return resolve(port);
-      const why = `cannot listen on ${address}: ${error.message}; ${remedy}`;
-      reject(fail("openFailed", { why }, { cause: error }));
+      if (error) reject(fail("openFailed", { why: explain(address, error) }, { cause: error }));
+      else resolve(port);
     });
   });
+}
+
+function explain(address: string, { message }: Error): string {
+  if (message.includes("EADDRINUSE")) {
+    return `cannot listen on ${address}: it is in use; choose another port or end the process that holds it`;
+  }
+  // grpc-js puts its own count of addresses before what the system said.
+  return `cannot listen on ${address}: ${/errors: \[(.*)\]$/s.exec(message)?.[1] ?? message}`;
 }
 
 async function closeServer(server: Server, addresses: readonly string[], graceMs: number): Promise<void> {
