@@ -299,7 +299,15 @@ describe("addresses", () => {
       (refusal: MechaError) => refusal,
     );
     expect(error?.reason).toBe("openFailed");
-    expect(error?.message).toMatch(new RegExp(`cannot listen on ${taken}: .*choose another port`));
+    expect(error?.message).toBe(
+      `cannot listen on ${taken}: it is in use; choose another port or end the process that holds it`,
+    );
+  });
+
+  it("that this machine has not are refused with what the system says", async () => {
+    await expect(startGrpcWire({}, ["192.0.2.1:0"])).rejects.toThrow(
+      "cannot listen on 192.0.2.1:0: listen EADDRNOTAVAIL",
+    );
   });
 });
 
