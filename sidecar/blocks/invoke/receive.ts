@@ -1,6 +1,7 @@
 import type { Log } from "../../../components/contract/driver.ts";
 import { fail } from "../../../specs/errors.ts";
 import type { App } from "../../kernel/app.ts";
+import type { Exchange } from "../../kernel/exchange.ts";
 import type { Caller, Receiver } from "../../kernel/peer.ts";
 import { failedAnswer } from "../../kernel/status.ts";
 import type { MayInvoke } from "./access.ts";
@@ -20,7 +21,7 @@ export function receiver(app: App | undefined, appId: string, mayInvoke: MayInvo
   return {
     async receiveHttp(exchange, caller) {
       check(caller, operationOf(exchange.path), exchange.verb);
-      return requireApp(app).send(exchange);
+      return requireApp(app).send(withoutHost(exchange));
     },
     receiveGrpc(call, caller) {
       try {
@@ -31,4 +32,11 @@ export function receiver(app: App | undefined, appId: string, mayInvoke: MayInvo
       }
     },
   };
+}
+
+/** The host that the peer called is this sidecar; the app is to see its own, as apps may refuse names they do not know. */
+function withoutHost(exchange: Exchange): Exchange {
+  if (exchange.headers["host"] === undefined) return exchange;
+  const { host: _, ...headers } = exchange.headers;
+  return { ...exchange, headers };
 }
