@@ -4,6 +4,7 @@ import { causeText } from "../../specs/errors.ts";
 import {
   AppCallback,
   AppCallbackAlpha,
+  BindingEventResponse_BindingEventConcurrency as Concurrency,
   TopicEventResponse_TopicEventResponseStatus as Said,
 } from "../../specs/gen/dapr/proto/runtime/v1/appcallback_pb.js";
 import type { App, BulkTopicEvent, TopicEvent, Verdict } from "../kernel/app.ts";
@@ -57,10 +58,12 @@ export function grpcEvents(
     deliver: (event) => deliver(line, event),
     deliverMany: bulkDelivery(line),
     wantsBinding: (name) => wantsBinding(line, name),
-    async bindingEvent({ name, data, metadata, signal = parts.closing }) {
+    async bindingEvent({ name, data, metadata, signal = parts.closing, forward }) {
       const event = { name, data, metadata: { ...metadata } };
       const { message } = await line.ask(AppCallback.method.onBindingEvent, event, line.metadata(metadata), signal);
-      return message.data.byteLength > 0 ? message.data : undefined;
+      const { to, concurrency, data: answer } = message;
+      if (to.length > 0) await forward?.({ to, data: answer, parallel: concurrency === Concurrency.PARALLEL });
+      return answer.byteLength > 0 ? answer : undefined;
     },
     configurationChanged: configurationChanges(send, parts.closing),
   };

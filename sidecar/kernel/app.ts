@@ -44,6 +44,15 @@ export interface BulkTopicEvent {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** An app's answer to an input event, on its way to output bindings. */
+export interface Forward {
+  /** Their names. */
+  readonly to: readonly string[];
+  readonly data: Uint8Array;
+  /** All at once; else one after the other. */
+  readonly parallel: boolean;
+}
+
 /**
  * The user's process, behind the protocol it speaks. Every call waits for a place under app-max-concurrency, carries
  * the app's API token, and rejects with `appUnhealthy` while the app's health check fails.
@@ -67,6 +76,8 @@ export interface App extends HttpTarget {
     readonly data: Uint8Array;
     readonly metadata: Readonly<Record<string, string>>;
     readonly signal?: AbortSignal | undefined;
+    /** A gRPC app may name output bindings for its answer; resolves when they have taken it. */
+    readonly forward?: ((answer: Forward) => Promise<void>) | undefined;
   }): Promise<Uint8Array | undefined>;
   /** POST /configuration/{store}/{key}, one call per key, each under the policy; failures are the caller's to log. */
   configurationChanged(

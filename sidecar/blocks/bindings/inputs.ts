@@ -1,9 +1,10 @@
 import type { Subscription } from "../../../components/contract/driver.ts";
 import { causeText } from "../../../specs/errors.ts";
-import type { App, AppHealth } from "../../kernel/app.ts";
+import type { App, AppHealth, Forward } from "../../kernel/app.ts";
 import type { Component, Components } from "../../kernel/components.ts";
 import type { ScopedLog } from "../../kernel/log.ts";
 import type { Policies } from "../../kernel/policy.ts";
+import { forward } from "./outputs.ts";
 
 export interface InputParts {
   readonly components: Components;
@@ -46,12 +47,14 @@ async function startReading(parts: InputParts, component: Component<"bindings">)
   const { app, policies, log } = parts;
   const { name, opened, runtime } = component;
   if (!opened.read) return undefined;
+  const pass = (answer: Forward) => forward(parts.components, answer);
   const route = String(runtime["route"] ?? name);
   try {
     if (!(await wanted(app, component, route))) return undefined;
     const policy = policies.component(name, "bindings", "inbound");
     const subscription = await opened.read(async ({ data, metadata }) => {
-      const deliver = (signal?: AbortSignal) => app.bindingEvent({ name, route, data, metadata, signal });
+      const event = { name, route, data, metadata, forward: pass };
+      const deliver = (signal?: AbortSignal) => app.bindingEvent({ ...event, signal });
       try {
         return await (policy ? policy.run(deliver) : deliver());
       } catch (error) {

@@ -1,11 +1,12 @@
 import type { BindingAnswer } from "../../../components/contract/bindings.ts";
 import { causeText, fail, MechaError } from "../../../specs/errors.ts";
 import { Dapr } from "../../../specs/gen/dapr/proto/runtime/v1/dapr_pb.js";
-import type { Component, Components } from "../../kernel/components.ts";
+import type { Components } from "../../kernel/components.ts";
 import { metadataName } from "../../kernel/headers.ts";
 import { decodeText, isRecord, parseJson } from "../../kernel/json.ts";
 import { type AnyMethod, type HttpInput, method } from "../../kernel/method.ts";
 import { isTraceparent, type Request } from "../../kernel/request.ts";
+import { requireOutput } from "./outputs.ts";
 
 /** The output side: the app calls the outside. */
 export function bindingMethods(components: Components): readonly AnyMethod[] {
@@ -55,27 +56,12 @@ async function invokeBinding(
   metadata: Readonly<Record<string, string>>,
   request: Request,
 ) {
-  const component = components.find("bindings", name);
-  const binding = component?.opened;
-  if (!component || !binding?.invoke || !isOutput(component)) {
-    const known = components
-      .all("bindings")
-      .filter((one) => one.opened.invoke && isOutput(one))
-      .map((one) => one.name);
-    throw new Error(`couldn't find output binding ${name}; configured: ${known.join(", ") || "none"}`);
-  }
-  const offered = binding.operations ?? [];
+  const output = requireOutput(components, name);
+  const offered = output.operations;
   if (operation === "") throw new Error(`field operation is required; ${name} offers ${offered.join(", ")}`);
   if (!offered.includes(operation))
     throw new Error(`operation ${operation} is not offered by ${name}; it offers ${offered.join(", ")}`);
-  return binding.invoke({ operation, data, metadata }, request);
-}
-
-/** By its setting `direction`, where it has one. */
-function isOutput({ runtime }: Component<"bindings">): boolean {
-  const direction = runtime["direction"];
-  if (typeof direction !== "string" || direction === "") return true;
-  return direction.split(",").some((one) => one.trim().toLowerCase() === "output");
+  return output.invoke({ operation, data, metadata }, request);
 }
 
 /** `{operation, data, metadata}`; field names in any case. */

@@ -9,6 +9,7 @@ import {
 } from "@grpc/grpc-js";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { openApp } from "../../../../sidecar/app-channel/open.ts";
+import type { Forward } from "../../../../sidecar/kernel/app.ts";
 import { readBody } from "../../../../sidecar/kernel/body.ts";
 import { systemClock } from "../../../../sidecar/kernel/clock.ts";
 import type { Exchange } from "../../../../sidecar/kernel/exchange.ts";
@@ -18,6 +19,7 @@ import {
   AppCallbackAlpha,
   AppCallbackHealthCheck,
   type BindingEventRequest,
+  BindingEventResponse_BindingEventConcurrency,
   BindingEventResponseSchema,
   HealthCheckResponseSchema,
   ListInputBindingsResponseSchema,
@@ -342,6 +344,28 @@ describe("what a gRPC app is asked", () => {
     ).rejects.toMatchObject({
       grpcCode: status.ABORTED,
     });
+  });
+
+  it("to take a binding's event, and says which output bindings its answer is for", async () => {
+    const app = await callback({
+      onBindingEvent: unary<BindingEventRequest>(({ name }) =>
+        create(BindingEventResponseSchema, {
+          to: name === "both" ? ["a", "b"] : ["a"],
+          concurrency: name === "both" ? BindingEventResponse_BindingEventConcurrency.PARALLEL : 0,
+          data: Buffer.from("answer"),
+        }),
+      ),
+    });
+    const forwarded: unknown[] = [];
+    const event = { route: "x", data: Buffer.alloc(0), metadata: {} };
+    const forward = async ({ data, ...rest }: Forward) => void forwarded.push({ ...rest, data: String(data) });
+    for (const name of ["both", "one"]) await app.bindingEvent({ ...event, name, forward });
+    expect(forwarded).toEqual([
+      { to: ["a", "b"], data: "answer", parallel: true },
+      { to: ["a"], data: "answer", parallel: false },
+    ]);
+    const refused = app.bindingEvent({ ...event, name: "one", forward: () => Promise.reject(new Error("full")) });
+    await expect(refused).rejects.toThrow("full");
   });
 
   it("to hear of changed configuration, by OnInvoke", async () => {

@@ -39,7 +39,13 @@ class Source {
   }
 }
 
-function open(part: OpenPart<"bindings">, { wants = true, policy }: { wants?: boolean | Error; policy?: Policy } = {}) {
+interface Given {
+  readonly wants?: boolean | Error;
+  readonly policy?: Policy;
+  readonly others?: readonly OpenPart<"bindings">[];
+}
+
+function open(part: OpenPart<"bindings">, { wants = true, policy, others = [] }: Given = {}) {
   const events: Event[] = [];
   const asked: string[] = [];
   const log = new KeptScopedLog();
@@ -66,7 +72,7 @@ function open(part: OpenPart<"bindings">, { wants = true, policy }: { wants?: bo
   };
   const policies = { component: () => policy } as unknown as Policies;
   const inputs = openInputBindings({
-    components: componentsOf(part as unknown as OpenPart),
+    components: componentsOf(...([part, ...others] as unknown as OpenPart[])),
     policies,
     app,
     health,
@@ -91,6 +97,31 @@ describe("an input binding", () => {
       { name: "orders", route: "/in/orders", data: Buffer.from("e"), metadata: { a: "b" } },
     ]);
     expect(asked).toEqual(["orders /in/orders"]);
+  });
+
+  it("is taken once the output bindings that the app names have taken its answer", async () => {
+    const source = new Source();
+    const given: string[] = [];
+    const opened = {
+      operations: ["create"],
+      invoke: async ({ data }: { data: Uint8Array }) => void given.push(Buffer.from(data).toString()),
+      close: async () => {},
+    };
+    const out = { ...source.part("out", {}, ["output"]), opened } as unknown as OpenPart<"bindings">;
+    const { state } = open(source.part("orders"), { others: [out] });
+    await settled();
+    state.answer = async ({ forward }) => {
+      await forward?.({ to: ["out"], data: Buffer.from("answer"), parallel: false });
+      return undefined;
+    };
+    const event = { data: Buffer.from("e"), metadata: {} };
+    await source.handler?.(event);
+    expect(given).toEqual(["answer"]);
+    state.answer = async ({ forward }) => {
+      await forward?.({ to: ["nope"], data: Buffer.from("answer"), parallel: false });
+      return undefined;
+    };
+    await expect(source.handler?.(event)).rejects.toThrow("couldn't find output binding nope; configured: out");
   });
 
   it("has its name for a route unless one is set", async () => {
