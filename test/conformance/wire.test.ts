@@ -10,6 +10,7 @@ import { cryptoCases } from "./wire-cases/crypto.ts";
 import { bindingCases, invokeCases, publishCases } from "./wire-cases/messaging.ts";
 import { bareCases, conversationCases, sidecarCases } from "./wire-cases/sidecar.ts";
 import { stateCases } from "./wire-cases/state.ts";
+import { stateManyCases } from "./wire-cases/state-many.ts";
 import { configurationCases, lockCases, secretCases } from "./wire-cases/stores.ts";
 
 /** An app that says what it was called with. */
@@ -77,6 +78,7 @@ async function startFull() {
 
 wireSuite("a sidecar with components", startFull, [
   ...stateCases,
+  ...stateManyCases,
   ...publishCases,
   ...bindingCases,
   ...secretCases,
