@@ -84,10 +84,16 @@ function openFix(error: unknown, address: string): string {
     case "EAI_AGAIN":
       return `redisHost: the name in ${address} is not known; correct redisHost`;
     case "ETIMEDOUT":
-      return `redisHost: ${address} does not answer within dialTimeout; correct redisHost, or open the way there`;
+      return `redisHost: ${address} does not answer within dialTimeout; correct redisHost, or leave enableTLS out if the server does not encrypt`;
+    case "ECONNRESET":
+      return `redisHost: ${address} ends the connection; set enableTLS if the server encrypts`;
+    case "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED":
+      return `clientCert, clientKey: ${address} asks for a certificate of the client; give it one`;
     default:
       break;
   }
+  if (isLost(error))
+    return `redisHost: no connection to ${address} comes about; start Redis there, or correct redisHost`;
   if (isCertificate(error)) {
     return `enableTLS: the certificate of ${address} is not trusted; give the one it comes from as caCert`;
   }

@@ -41,6 +41,7 @@ export class Link {
   readonly #waiters = new Set<Waiter>();
   readonly #whenBack = new Set<() => void>();
   #lastError: unknown;
+  #nodeError: unknown;
   #isConnecting = false;
   #isCorked = false;
   #active = 0;
@@ -52,6 +53,10 @@ export class Link {
     this.#connection = options.connection;
     this.#connection.on("error", (error: unknown) => {
       this.#lastError = error;
+    });
+    // What a cluster says itself is only that none of its nodes can be used.
+    this.#connection.on("node error", (error: unknown) => {
+      this.#nodeError = error;
     });
     this.#connection.on("end", () => this.#ended());
   }
@@ -199,13 +204,17 @@ export class Link {
 
   async #attempt(): Promise<boolean> {
     this.#lastError = undefined;
+    this.#nodeError = undefined;
     try {
       await this.#options.prepare?.(this.#connection);
       await this.#connection.connect();
-      return true;
+      if (!isFinal(this.#lastError)) return true;
+      // The library goes on in database 0 where the one that was asked for is refused.
+      await this.#end();
+      return false;
     } catch (error) {
       // What the library calls "closed" it has told the cause of before, as an event.
-      this.#lastError ??= error;
+      this.#lastError = causeOf(this.#lastError ?? error, this.#nodeError);
       return false;
     }
   }
@@ -241,10 +250,20 @@ export class Link {
   /** Ends the connection without waiting for answers. */
   async abandon(): Promise<void> {
     this.#closed ??= Promise.resolve();
+    await this.#end();
+  }
+
+  async #end(): Promise<void> {
     const connection = this.#connection;
     if (connection.status === "end" || connection.status === "wait") return;
     const ended = new Promise<void>((resolve) => connection.once("end", () => resolve()));
     connection.disconnect();
     await ended;
   }
+}
+
+/** The nearest to the trouble of what a failed attempt to connect left behind. */
+function causeOf(error: unknown, nodeError: unknown): unknown {
+  const last = error instanceof Error && "lastNodeError" in error ? (error.lastNodeError ?? error) : error;
+  return isLost(last) ? (nodeError ?? last) : last;
 }

@@ -35,10 +35,24 @@ const starters = {
   sentinel: startSentinel,
 };
 
-/** Starts one redis-server. Every write is in its log before it is answered, so that it outlives a killed server. */
+/**
+ * Starts one redis-server. Every write is in its log before it is answered, so that it outlives a killed server: with
+ * fsync left to the system, because Redis holds writes back while it waits for its own.
+ */
 function startNode(folder: string, port: number, more: readonly string[]): Promise<ServerProcess> {
   mkdirSync(folder, { recursive: true });
-  const args = ["--bind", host, "--dir", folder, "--save", "", "--appendonly", "yes", "--daemonize", "no"];
+  const args = [
+    "--bind",
+    host,
+    "--dir",
+    folder,
+    "--save",
+    "",
+    "--appendonly",
+    "yes",
+    "--repl-diskless-sync-delay",
+    "0",
+  ];
   return runServer({
     program: program("redis-server"),
     args: [...(more.includes("--tls-port") ? ["--port", "0"] : ["--port", String(port)]), ...args, ...more],
@@ -114,6 +128,11 @@ async function startSentinel({ folder, ports }: Place): Promise<Running> {
   const [primaryPort, replicaPort, sentinelPort] = ports as unknown as [number, number, number];
   const primary = await startNode(join(folder, "primary"), primaryPort, []);
   const replica = await startNode(join(folder, "replica"), replicaPort, ["--replicaof", `${host} ${primaryPort}`]);
+  const cli = (...args: string[]) => runTool({ program: program("redis-cli"), args, cwd: folder });
+  // A sentinel that sees it earlier takes ten seconds to look again.
+  const hasData = async () =>
+    (await cli("-p", String(replicaPort), "info", "replication")).includes("master_link_status:up");
+  await until(hasData, "the replica has the data of the primary");
   // The sentinel writes what it learns into its configuration.
   const file = join(folder, "sentinel.conf");
   const lines = [
@@ -131,10 +150,9 @@ async function startSentinel({ folder, ports }: Place): Promise<Running> {
     cwd: folder,
     ready: sentinelPort,
   });
-  const cli = (...args: string[]) => runTool({ program: program("redis-cli"), args, cwd: folder });
-  // A failover needs the replica, which the sentinel finds out about by asking the primary.
+  // A failover needs the replica, which the sentinel finds out about by asking the primary, and then asks itself.
   const knowsReplica = async () =>
-    (await cli("-p", String(sentinelPort), "sentinel", "replicas", "mymaster")).includes(String(replicaPort));
+    (await cli("-p", String(sentinelPort), "sentinel", "replicas", "mymaster")).includes("master-link-status\nok");
   await until(knowsReplica, "the sentinel knows the replica");
   const settings = { redisHost: `${host}:${sentinelPort}`, failover: "true", sentinelMasterName: "mymaster" };
   return { host, port: sentinelPort, settings, ...together([primary, replica, sentinel]) };

@@ -54,11 +54,14 @@ describe("openFailure", () => {
     [system("ECONNREFUSED"), /^redisHost: nothing listens at h:1; start Redis there/],
     [system("ENOTFOUND"), /^redisHost: the name in h:1 is not known/],
     [system("ETIMEDOUT"), /^redisHost: h:1 does not answer within dialTimeout/],
+    [system("ECONNRESET"), /^redisHost: h:1 ends the connection; set enableTLS/],
+    [system("ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED"), /^clientCert, clientKey: h:1 asks for a certificate/],
     [system("DEPTH_ZERO_SELF_SIGNED_CERT"), /^enableTLS: the certificate of h:1 is not trusted; .* as caCert/],
     [system("ERR_SSL_WRONG_VERSION_NUMBER", "wrong version number"), /^enableTLS: .*do not agree/],
     [reply("ERR DB index is out of range"), /^redisDB: h:1 has no such database/],
     [new Error("ERR This instance has cluster support disabled"), /^redisType: h:1 is no cluster/],
     [new Error("All sentinels are unreachable"), /^redisHost, sentinelMasterName/],
+    [lost(), /^redisHost: no connection to h:1 comes about/],
     [new Error("odd"), /^redisHost: h:1 cannot be used \(odd\)/],
   ])("%s names the setting and the fix", (error, message) => {
     expect(openFailure(error, "h:1")).toMatchObject({
