@@ -53,10 +53,11 @@ const portOf = (server: Server) => (server.address() as AddressInfo).port;
 describe("a hundred starts and stops", () => {
   it("leave nothing open behind", async () => {
     const app = await startApp();
+    const metrics = ["--enable-metrics=true", "--metrics-port", "0"];
     const once = async (i: number) => {
       // A file on disk is slow to make, and every tenth one is enough to see it closed.
       const used = i % 10 === 0 ? resources : { ...resources, "lite.yaml": component("lite", "state.in-memory") };
-      const sidecar = await startInProcess({ resources: used, args: ["--app-port", String(portOf(app))] });
+      const sidecar = await startInProcess({ resources: used, args: [...metrics, "--app-port", String(portOf(app))] });
       const answers = await Promise.all([
         sidecar.http({ verb: "POST", path: "/v1.0/state/lite", body: '[{"key":"k","value":1}]' }),
         sidecar.http({ path: "/v1.0/invoke/app/method/x", headers: { connection: "keep-alive" } }),
