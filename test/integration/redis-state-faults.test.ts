@@ -12,7 +12,12 @@ const quick = { redisMinRetryInterval: 10, redisMaxRetryInterval: 100, redisMaxR
 const open = (port: number, more: Readonly<Record<string, unknown>> = {}) =>
   openDriver(redisState, { redisHost: `127.0.0.1:${port}`, ...quick, ...more });
 
-const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+/** Settles when a number has grown by so much. */
+async function progress(count: () => number, by: number): Promise<void> {
+  const enough = count() + by;
+  await expect.poll(count, { interval: 5, timeout: 20_000 }).toBeGreaterThanOrEqual(enough);
+}
+
 const reasonOf = (error: unknown) => (error as { reason?: string }).reason;
 
 /** Adds one to a counter under its etag; answers 1 when the store has said that it did, else 0. */
@@ -30,7 +35,7 @@ async function increment(store: StateStore, key: string): Promise<number> {
   }
 }
 
-describe.skipIf(isMissing)("state.redis through faults", () => {
+describe.skipIf(isMissing)("state.redis through faults", { timeout: 120_000 }, () => {
   test("of increments by eight clients under etags none is lost", async () => {
     const server = await startServer("redis", { own: true });
     const proxies = await Promise.all(Array.from({ length: 8 }, () => startTcpProxy(server.port)));
@@ -47,20 +52,21 @@ describe.skipIf(isMissing)("state.redis through faults", () => {
         }
       }
     });
+    const someMore = () => progress(() => acknowledged, 10);
     for (let fault = 0; fault < 3; fault += 1) {
       for (const proxy of proxies) {
+        await someMore();
         proxy.cut();
-        await pause(40);
       }
+      await someMore();
       await server.kill9();
       await server.restart();
-      await pause(200);
+      await someMore();
     }
     isOver = true;
     await Promise.all(work);
     const value = Number((await stores[0]?.get(key, {}, {}))?.data.toString());
     // A write whose answer got lost may have been done: then the counter is ahead of what was acknowledged.
-    expect(acknowledged).toBeGreaterThan(100);
     expect(value).toBeGreaterThanOrEqual(acknowledged);
     expect(Number((await stores[0]?.get(key, {}, {}))?.etag)).toBe(value);
     expect(unknown).toBe(0);
@@ -81,12 +87,11 @@ describe.skipIf(isMissing)("state.redis through faults", () => {
     });
     for (let fault = 0; fault < 20; fault += 1) {
       proxy.cut();
-      await pause(20);
+      await progress(() => done, 5);
     }
     isOver = true;
     await Promise.all(work);
-    expect(done).toBeGreaterThan(20);
-    expect(proxy.connections).toBeGreaterThan(10);
+    expect(proxy.connections).toBeGreaterThan(20);
   });
 
   test("a server that has gone silent is given up after readTimeout, and calls go on when it answers again", async () => {
