@@ -44,6 +44,7 @@ import { Metrics } from "./kernel/metrics.ts";
 import { openPeers } from "./peers/open.ts";
 import { openPeerServer } from "./peers/server.ts";
 import { openTracing } from "./telemetry/tracing.ts";
+import { watching } from "./telemetry/watching.ts";
 import { apiAccess } from "./wire/api-access.ts";
 import { openGrpcServer } from "./wire/grpc/server.ts";
 import type { Place } from "./wire/http/listen.ts";
@@ -108,14 +109,16 @@ async function assemble(site: Site, closeAll: () => Promise<void>): Promise<Side
   for (const problem of config.problems) log.warn(formatProblem(problem));
   for (const gap of findGaps(config)) log.warn(gap);
   const base = await openBase(site);
-  const app = openApp({
+  const opened = openApp({
     config: config.app,
     appId: config.appId,
     maxBodyBytes: config.limits.maxBodyBytes,
+    notes: base.watching.appCalls,
     log: log.scope("dapr.runtime.app"),
     clock: site.clock,
   });
-  if (app) closing.add("app channel", app);
+  if (opened) closing.add("app channel", opened);
+  const app = opened && { ...opened, app: base.watching.app(opened.app) };
   const readiness = new Readiness(app?.health);
   closing.run("app watch", () => readiness.close());
   const blocks = openBlocks(site, base, app);
@@ -143,6 +146,7 @@ async function assemble(site: Site, closeAll: () => Promise<void>): Promise<Side
         policies: base.policies,
         app: app.app,
         health: app.health,
+        noteEvent: base.watching.bindingEvent,
         log: log.scope("dapr.runtime.bindings"),
       }),
     );
@@ -182,7 +186,7 @@ async function openBase({ config, options, log, closing, clock }: Site) {
   const { appId, namespace, dataDir, strict } = config;
   const { env } = options;
   const metrics = config.listen.metrics.enabled
-    ? new Metrics({ app_id: appId }, config.configuration.metrics.latencyBucketsMs)
+    ? new Metrics({ app_id: appId }, config.configuration.metrics.latencyBucketsMs, config.configuration.metrics.rules)
     : undefined;
   const { tracing } = config.configuration;
   const otelHeaders = await pairResolverOf(config, env)({ name: "tracing" }, tracing.otel?.headers ?? [], noSecrets);
@@ -216,7 +220,16 @@ async function openBase({ config, options, log, closing, clock }: Site) {
   );
   // Components first: nothing is served before what serves it is open.
   await host.start();
-  return { metrics, spans, policies, resolver, resolvePairs, resources, host };
+  return {
+    metrics,
+    spans,
+    watching: watching(config, metrics, spans),
+    policies,
+    resolver,
+    resolvePairs,
+    resources,
+    host,
+  };
 }
 type Base = Awaited<ReturnType<typeof openBase>>;
 
@@ -236,12 +249,13 @@ function openBlocks(site: Site, base: Base, app: OpenedApp | undefined) {
     openInvoke({
       config,
       app: app?.app,
-      peers,
+      peers: base.watching.peers(peers),
       policies,
       host,
       resolvePairs,
       connect: openHttpTarget,
       hostIp: config.hostIp ?? ownAddress(""),
+      noteDecision: base.watching.decision,
       log: log.scope("dapr.runtime.invoke"),
     }),
   );
@@ -253,6 +267,7 @@ function openBlocks(site: Site, base: Base, app: OpenedApp | undefined) {
     config: { ...config, components: base.resources },
     log: log.scope("dapr.runtime.pubsub"),
     clock,
+    ingress: base.watching.topicEvent,
   });
   const stores = new Stores(host, { appId, namespace: options.env["NAMESPACE"] ?? "" });
   const storeOf = (component: Parameters<Stores["of"]>[0]) => stores.of(component);
@@ -285,25 +300,31 @@ type Blocks = ReturnType<typeof openBlocks>;
 /** The servers: gRPC, HTTP, the public HTTP port, the peers' port and the metrics. */
 async function openWires(
   { config, log, closing }: Site,
-  { metrics, spans }: Base,
+  { metrics, spans, watching: watchers }: Base,
   { invoke, methods, routes }: Blocks,
   facts: Facts,
 ) {
   const { appId, listen, limits } = config;
   const access = apiAccess(config.configuration.api);
-  const { enabled, omitHealthChecks } = config.log.apiLogging;
+  const { enabled, omitHealthChecks, obfuscateUrls } = config.log.apiLogging;
+  const labels = config.configuration.metrics;
+  const apiLog = enabled ? log : undefined;
   const pipeline = new Pipeline({
     apiToken: config.apiToken,
     metrics,
+    labels,
     tracing: spans,
-    apiLog: enabled ? log.scope("dapr.runtime.http") : undefined,
+    apiLog,
     omitHealthChecks,
+    obfuscateUrls,
   });
+  // Published as it is: the buffer is counted in bytes over HTTP and in KiB for gRPC metadata.
+  const maxMetadataBytes = Math.min(limits.readBufferBytes * 1024, 2 ** 31);
   const common = { appId, proxy: invoke, pipeline, access, maxBodyBytes: limits.maxBodyBytes, log };
   const extended: ExtendedMetadata = new Map();
   const all = [...methods, ...metadataMethods(facts, extended)];
   const ready = () => facts.notReady() === undefined;
-  const grpc = await openGrpcServer({ ...common, methods: all, ready }, grpcAddresses(config));
+  const grpc = await openGrpcServer({ ...common, methods: all, maxMetadataBytes, ready }, grpcAddresses(config));
   closing.run("gRPC server", () => grpc.close(serverCloseMs));
   const httpParts = {
     ...common,
@@ -318,9 +339,11 @@ async function openWires(
     const open = new Pipeline({
       apiToken: undefined,
       metrics,
+      labels,
       tracing: undefined,
       apiLog: undefined,
       omitHealthChecks: true,
+      obfuscateUrls,
     });
     const parts = {
       ...httpParts,
@@ -340,7 +363,7 @@ async function openWires(
     await openPeerServer({
       address: listen.internalListenAddress,
       port: listen.internalGrpcPort,
-      receive: invoke,
+      receive: watchers.receiver(invoke),
       maxBodyBytes: limits.maxBodyBytes,
       log,
     }),

@@ -76,7 +76,7 @@ export const reasons = {
   tokenInvalid: { code: "unauthenticated", info: "Unauthorized", text: (_: object) => "invalid api token" },
   apiDenied: {
     code: "unimplemented",
-    info: "Unimplemented",
+    info: "Not Implemented",
     text: (p: { method: string }) => `the API ${p.method} is switched off by the Configuration resource (spec.api)`,
   },
   canceled: {

@@ -23,9 +23,19 @@ export interface UnaryAnswer<O extends DescMessage> {
 export class GrpcClient {
   readonly #client: Client;
   readonly #onUnreachable: () => void;
+  readonly #note: ((method: string, code: number, ms: number) => void) | undefined;
 
-  /** `onUnreachable` is called when a call finds no server and when the connection is lost. Messages up to `maxMessageBytes` pass. */
-  constructor(address: string, tls: boolean, maxMessageBytes: number, onUnreachable: () => void) {
+  /**
+   * `onUnreachable` is called when a call finds no server and when the connection is lost. Messages up to
+   * `maxMessageBytes` pass. `note` hears of each call that has ended.
+   */
+  constructor(
+    address: string,
+    tls: boolean,
+    maxMessageBytes: number,
+    onUnreachable: () => void,
+    note?: (method: string, code: number, ms: number) => void,
+  ) {
     // The app is our own process on this machine: TLS hides the traffic, no authority vouches for its certificate.
     const channel = tls
       ? credentials.createSsl(null, null, null, { rejectUnauthorized: false, checkServerIdentity: () => undefined })
@@ -41,18 +51,24 @@ export class GrpcClient {
       "grpc.enable_http_proxy": 0,
     });
     this.#onUnreachable = onUnreachable;
+    this.#note = note;
     this.#watch();
   }
 
-  /** Calls a unary method. Rejects with `appUnreachable`, the signal's reason, or the app's own status. */
+  /**
+   * Calls a unary method. Rejects with `appUnreachable`, the signal's reason, or the app's own status. `note` hears of
+   * the end in place of the client's.
+   */
   unary<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,
     input: MessageInitShape<I>,
     metadata: Metadata,
     signal: AbortSignal,
+    note = this.#note && this.#noteOf(pathOf(method)),
   ): Promise<UnaryAnswer<O>> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(abandoned(signal, "the call to the app"));
+      const started = performance.now();
       let message: MessageShape<O> | undefined;
       let headers: Metadata | undefined;
       const call = this.#client.makeUnaryRequest(
@@ -73,6 +89,7 @@ export class GrpcClient {
         headers = initial;
       });
       call.once("status", (end) => {
+        note?.(end.code, performance.now() - started);
         if (message) resolve({ message, headers: headers ?? end.metadata, trailers: end.metadata });
       });
     });
@@ -80,13 +97,21 @@ export class GrpcClient {
 
   /** Opens a call of any kind whose messages stay bytes. */
   raw(path: string, metadata: Metadata, deadline: number | undefined) {
-    return this.#client.makeBidiStreamRequest<Uint8Array, Buffer>(
+    const started = performance.now();
+    const call = this.#client.makeBidiStreamRequest<Uint8Array, Buffer>(
       path,
       asBuffer,
       same,
       metadata,
       deadline === undefined ? {} : { deadline },
     );
+    // Methods of the app are many, and callers may make them up.
+    if (this.#note) call.once("status", ({ code }) => this.#note?.("proxy", code, performance.now() - started));
+    return call;
+  }
+
+  #noteOf(path: string): (code: number, ms: number) => void {
+    return (code, ms) => this.#note?.(path, code, ms);
   }
 
   /** Notes an end that says nobody was there; `true` when it was one. */

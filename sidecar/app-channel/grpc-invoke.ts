@@ -8,7 +8,7 @@ import type { Answer, Exchange, HeaderMap } from "../kernel/exchange.ts";
 import { firstHeader, metadataName } from "../kernel/headers.ts";
 import { StatusFailure } from "../kernel/status.ts";
 import type { GrpcClient } from "./grpc-client.ts";
-import { fromMetadata, toMetadata } from "./grpc-metadata.ts";
+import { alignTrace, fromMetadata, toMetadata } from "./grpc-metadata.ts";
 
 /** Headers that the transport sets itself, or that say nothing once the body is a message. */
 const own: ReadonlySet<string> = new Set(["content-length", "host", "te", "transfer-encoding", "grpc-timeout"]);
@@ -29,6 +29,7 @@ export async function invokeOverGrpc(
   const { verb, path, query, headers, signal } = exchange;
   const value = await readBody(exchange.body, maxBytes);
   const metadata = toMetadata(asMetadata(headers));
+  alignTrace(metadata);
   if (token !== undefined) metadata.set("dapr-api-token", token);
   const input = {
     method: decodePath(path),

@@ -1,6 +1,6 @@
 import { Metadata } from "@grpc/grpc-js";
 import type { HeaderMap } from "../kernel/exchange.ts";
-import type { Trace } from "../kernel/request.ts";
+import { isTraceparent, type Trace, toTraceBin } from "../kernel/request.ts";
 
 /** gRPC metadata from headers; `-bin` values are base64 there. What metadata cannot carry is left out. */
 export function toMetadata(headers: HeaderMap): Metadata {
@@ -34,7 +34,12 @@ export function fromMetadata(metadata: Metadata): HeaderMap {
 export function addTrace(metadata: Metadata, trace: Trace): void {
   metadata.set("traceparent", trace.traceparent);
   if (trace.tracestate && legalValue.test(trace.tracestate)) metadata.set("tracestate", trace.tracestate);
-  const [, traceId, spanId, flags] = trace.traceparent.split("-");
-  // OpenCensus binary format: version 0, then field 0 (trace id), field 1 (span id), field 2 (flags).
-  metadata.set("grpc-trace-bin", Buffer.from(`0000${traceId}01${spanId}02${flags}`, "hex"));
+  metadata.set("grpc-trace-bin", toTraceBin(trace));
+}
+
+/** Makes the binary form say what the text says, if there is a text. */
+export function alignTrace(metadata: Metadata): void {
+  const [traceparent] = metadata.get("traceparent");
+  if (typeof traceparent === "string" && isTraceparent(traceparent))
+    metadata.set("grpc-trace-bin", toTraceBin({ traceparent, tracestate: undefined }));
 }

@@ -1,7 +1,7 @@
 import type { ClientDuplexStream, Metadata, StatusObject } from "@grpc/grpc-js";
 import type { GrpcTarget, HeaderMap, RawAnswer, RawCall, RawStatus } from "../kernel/exchange.ts";
 import type { GrpcClient } from "./grpc-client.ts";
-import { fromMetadata, toMetadata } from "./grpc-metadata.ts";
+import { alignTrace, fromMetadata, toMetadata } from "./grpc-metadata.ts";
 
 type Stream = ClientDuplexStream<Uint8Array, Buffer>;
 
@@ -10,6 +10,7 @@ export function rawTarget(client: GrpcClient, token: string | undefined): GrpcTa
   return {
     call({ path, metadata, messages, signal, deadline }: RawCall): RawAnswer {
       const outgoing = toMetadata(metadata);
+      alignTrace(outgoing);
       if (token !== undefined) outgoing.set("dapr-api-token", token);
       const stream = client.raw(path, outgoing, deadline);
       const abort = () => stream.cancel();

@@ -24,8 +24,17 @@ export interface OpenAppOptions {
   readonly config: AppConfig;
   readonly appId: string;
   readonly maxBodyBytes: number;
+  /** Hears of each call that has ended; for metrics. */
+  readonly notes?: AppCallNotes | undefined;
   readonly log: Log;
   readonly clock: Clock;
+}
+
+export interface AppCallNotes {
+  http(verb: string, path: string, status: number): void;
+  grpc(method: string, code: number, ms: number): void;
+  /** A health check over gRPC. */
+  probe(code: number, ms: number): void;
 }
 
 export interface OpenedApp {
@@ -86,7 +95,8 @@ interface Channel {
 function openChannel(options: OpenAppOptions, address: string, onLost: () => void): Channel {
   const { config, maxBodyBytes } = options;
   if (config.protocol === "grpc" || config.protocol === "grpcs") {
-    return grpcChannel(new GrpcClient(address, secure(config), maxBodyBytes, onLost), options);
+    const note = options.notes?.grpc;
+    return grpcChannel(new GrpcClient(address, secure(config), maxBodyBytes, onLost, note), options);
   }
   if (config.protocol === "h2c") return httpChannel(openH2cTarget(address, onLost), onLost, options);
   return httpChannel(
@@ -96,12 +106,14 @@ function openChannel(options: OpenAppOptions, address: string, onLost: () => voi
   );
 }
 
-function httpChannel(target: HttpServerTarget, onLost: () => void, { config }: OpenAppOptions): Channel {
+function httpChannel(target: HttpServerTarget, onLost: () => void, { config, notes }: OpenAppOptions): Channel {
   const token = config.apiToken;
   const sendNow = async (exchange: Exchange): Promise<Answer> => {
     const headers = token === undefined ? exchange.headers : { ...exchange.headers, "dapr-api-token": token };
     try {
-      return await target.send({ ...exchange, headers });
+      const answer = await target.send({ ...exchange, headers });
+      notes?.http(exchange.verb, `/${exchange.path}`, answer.status);
+      return answer;
     } catch (error) {
       if (exchange.signal.aborted) throw abandoned(exchange.signal, "the call to the app");
       onLost();
@@ -130,11 +142,11 @@ function httpChannel(target: HttpServerTarget, onLost: () => void, { config }: O
   };
 }
 
-function grpcChannel(client: GrpcClient, { config, maxBodyBytes }: OpenAppOptions): Channel {
+function grpcChannel(client: GrpcClient, { config, maxBodyBytes, notes }: OpenAppOptions): Channel {
   const token = config.apiToken;
   return {
     probe: async (signal) => {
-      await client.unary(AppCallbackHealthCheck.method.healthCheck, {}, toMetadata({}), signal);
+      await client.unary(AppCallbackHealthCheck.method.healthCheck, {}, toMetadata({}), signal, notes?.probe);
     },
     app(gate, parts) {
       const send = (exchange: Exchange) =>

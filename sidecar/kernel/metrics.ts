@@ -2,6 +2,22 @@ import { collectDefaultMetrics, Registry } from "prom-client";
 
 type Labels = Readonly<Record<string, string>>;
 
+/** Rewrites values of labels of one metric, whose name is given with its prefix. */
+export interface LabelRule {
+  readonly name: string;
+  readonly labels: readonly {
+    readonly name: string;
+    /** Pattern by what stands in place of a value that it matches. */
+    readonly regex: Readonly<Record<string, string>>;
+  }[];
+}
+
+/** Upper bounds of sizes, in bytes. */
+const sizeBuckets = [
+  1024, 2048, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864, 268_435_456, 1_073_741_824,
+  4_294_967_296,
+];
+
 /** Counts one thing, its labels already bound. */
 export type Count = (by?: number) => void;
 /** Notes one value, its labels already bound. */
@@ -30,11 +46,13 @@ export class Metrics {
   readonly #common: Labels;
   readonly #families = new Map<string, Family>();
   readonly #bound = new Map<string, Count | Observe>();
+  readonly #rewrite: (name: string, labels: Labels) => Labels;
 
   /** `common` labels are on every series; `latencyBucketsMs` are ascending upper bounds. */
-  constructor(common: Labels, latencyBucketsMs: readonly number[]) {
+  constructor(common: Labels, latencyBucketsMs: readonly number[], rules: readonly LabelRule[] = []) {
     this.#common = common;
     this.#buckets = latencyBucketsMs;
+    this.#rewrite = rewriter(rules);
     collectDefaultMetrics({ register: this.#process });
   }
 
@@ -51,8 +69,16 @@ export class Metrics {
 
   /** A histogram of milliseconds with all its labels. */
   latency(name: string, help: string, labels: Labels): Observe {
+    return this.#histogram(name, help, labels, this.#buckets);
+  }
+
+  /** A histogram of bytes with all its labels. */
+  size(name: string, help: string, labels: Labels): Observe {
+    return this.#histogram(name, help, labels, sizeBuckets);
+  }
+
+  #histogram(name: string, help: string, labels: Labels, bounds: readonly number[]): Observe {
     return this.#bind(name, help, "histogram", labels, (shown) => {
-      const bounds = this.#buckets;
       const counts = new Float64Array(bounds.length + 1);
       let sum = 0;
       const observe: Observe = (value) => {
@@ -89,9 +115,10 @@ export class Metrics {
     name: string,
     help: string,
     type: Family["type"],
-    labels: Labels,
+    given: Labels,
     create: (shown: string) => readonly [T, () => string],
   ): T {
+    const labels = this.#rewrite(name, given);
     const key = `${name} ${Object.entries(labels).sort().flat().join("\u0000")}`;
     const known = this.#bound.get(key);
     // The key holds the name, and a name has one type.
@@ -102,6 +129,41 @@ export class Metrics {
     this.#families.set(name, family);
     this.#bound.set(key, bound);
     return bound;
+  }
+}
+
+/** The first pattern that matches a value decides; patterns that cannot be read match nothing. */
+function rewriter(rules: readonly LabelRule[]): (name: string, labels: Labels) => Labels {
+  if (rules.length === 0) return (_, labels) => labels;
+  const compiled = rules.map(({ name, labels }) => ({
+    name,
+    labels: labels.map((label) => ({
+      name: label.name,
+      patterns: Object.entries(label.regex).flatMap(([replacement, text]) => {
+        const pattern = findPattern(text);
+        return pattern ? [{ pattern, replacement }] : [];
+      }),
+    })),
+  }));
+  return (name, labels) => {
+    let changed: Record<string, string> | undefined;
+    for (const rule of compiled) {
+      if (rule.name !== `dapr_${name}`) continue;
+      for (const label of rule.labels) {
+        const value = labels[label.name];
+        const found = value === undefined ? undefined : label.patterns.find(({ pattern }) => pattern.test(value));
+        if (found) changed = { ...labels, ...changed, [label.name]: found.replacement };
+      }
+    }
+    return changed ?? labels;
+  };
+}
+
+function findPattern(text: string): RegExp | undefined {
+  try {
+    return new RegExp(text);
+  } catch {
+    return undefined;
   }
 }
 

@@ -17,6 +17,17 @@ const grpcByHttp: Readonly<Record<number, number>> = {
   504: codes.deadline_exceeded.grpc,
 };
 
+const namesByGrpc: ReadonlyMap<number, string> = new Map(
+  Object.entries(codes).map(([name, { grpc }]) => [grpc, name === "ok" ? "OK" : toWords(name)]),
+);
+
+function toWords(name: string): string {
+  return name.replace(/(^|_)([a-z])/g, (_, _start: string, letter: string) => letter.toUpperCase());
+}
+
+/** A gRPC status code as labels and logs name it: `OK`, `NotFound`. */
+export const grpcStatusName = (grpcCode: number): string => namesByGrpc.get(grpcCode) ?? String(grpcCode);
+
 /** HTTP status that stands for a gRPC status code. */
 export const httpStatusOf = (grpcCode: number): number => httpByGrpc.get(grpcCode) ?? 500;
 

@@ -1,7 +1,10 @@
 import { type Context, context, type Span, SpanKind, SpanStatusCode, TraceFlags, trace } from "@opentelemetry/api";
+import { MechaError } from "../../specs/errors.ts";
 import type { Config, ResolvedPair } from "../kernel/config-types.ts";
-import { isTraceparent, type Trace } from "../kernel/request.ts";
-import type { Tracing } from "../kernel/tracing.ts";
+import type { Request, Trace } from "../kernel/request.ts";
+import { StatusFailure } from "../kernel/status.ts";
+import type { OpenSpan, SpanStart, Tracing } from "../kernel/tracing.ts";
+import { factsOf } from "./span-facts.ts";
 
 /**
  * Opens tracing; undefined when nothing would receive a span, and callers pay nothing.
@@ -43,29 +46,50 @@ export async function openTracing(
     spanProcessors: processors,
   });
   const tracer = provider.getTracer("mecha", version);
+  const open = (name: string, { parent, attributes }: SpanStart): OpenSpan => {
+    const all = { ...attributes, "dapr.app_id": config.appId };
+    const span = tracer.startSpan(name, { kind: SpanKind.SERVER, attributes: all }, contextOf(parent));
+    return openSpan(span, parent?.tracestate);
+  };
   return {
-    async span(name, request, handle, failed) {
-      const attributes = { "dapr.protocol": request.wire, "dapr.app_id": config.appId };
-      const span = tracer.startSpan(
-        name,
-        { kind: SpanKind.SERVER, attributes },
-        parentOf(request.header("traceparent")),
-      );
-      request.trace = traceOfSpan(span, request.header("tracestate"));
+    start: open,
+    async span(endpoint, request, handle, failed) {
+      const { name, attributes } = factsOf(request, endpoint);
+      const span = open(name, { parent: request.callerTrace, attributes });
+      request.trace = span.trace;
       try {
         const status = await handle();
-        span.setAttribute("dapr.status_code", String(status));
-        if (failed(status)) span.setStatus({ code: SpanStatusCode.ERROR });
+        span.end({ status: String(status), failed: failed(status) });
         return status;
       } catch (error) {
-        span.setStatus({ code: SpanStatusCode.ERROR, message: error instanceof Error ? error.message : String(error) });
+        span.end({ ...statusOf(request, error), failed: true, error });
         throw error;
-      } finally {
-        span.end();
       }
     },
     close: () => provider.shutdown(),
   };
+}
+
+function openSpan(span: Span, tracestate: string | undefined): OpenSpan {
+  return {
+    trace: traceOfSpan(span, tracestate),
+    end({ status, failed, error }) {
+      if (status !== undefined) span.setAttribute("dapr.status_code", status);
+      if (failed) {
+        span.setStatus({
+          code: SpanStatusCode.ERROR,
+          ...(error === undefined ? {} : { message: error instanceof Error ? error.message : String(error) }),
+        });
+      }
+      span.end();
+    },
+  };
+}
+
+/** The status that a failure is answered with, in the wire's own numbers. */
+function statusOf({ wire }: Request, error: unknown): { status?: string } {
+  if (!(error instanceof MechaError || error instanceof StatusFailure)) return {};
+  return { status: String(wire === "http" ? error.httpStatus : error.grpcCode) };
 }
 
 async function otlpExporter(
@@ -93,9 +117,9 @@ async function otlpExporter(
 }
 
 /** The caller's span as the parent; without one the span begins a trace and the sampling rate decides. */
-function parentOf(traceparent: string | undefined): Context {
-  if (!isTraceparent(traceparent)) return context.active();
-  const [, traceId = "", spanId = "", flags = "00"] = traceparent.split("-");
+function contextOf(parent: Trace | undefined): Context {
+  if (!parent) return context.active();
+  const [, traceId = "", spanId = "", flags = "00"] = parent.traceparent.split("-");
   return trace.setSpanContext(context.active(), {
     traceId,
     spanId,

@@ -5,6 +5,7 @@ import type { Metrics } from "../kernel/metrics.ts";
 import type { Request } from "../kernel/request.ts";
 import { StatusFailure } from "../kernel/status.ts";
 import type { Tracing } from "../kernel/tracing.ts";
+import { type CallMetricsConfig, callNotes, errorNotes } from "./call-metrics.ts";
 
 /** What the pipeline needs to know of an endpoint. */
 export interface Endpoint {
@@ -12,6 +13,8 @@ export interface Endpoint {
   readonly name: string;
   /** Answers without an API token. */
   readonly open: boolean;
+  /** Asked too often, or by tools, to be worth spans. */
+  readonly untraced?: boolean;
 }
 
 /** Decodes, runs and encodes; resolves with the status that the caller was given, in its wire's own numbers. */
@@ -20,11 +23,15 @@ export type Handle<R extends Request = Request> = (request: R) => Promise<number
 export interface PipelineParts {
   readonly apiToken: string | undefined;
   readonly metrics: Metrics | undefined;
+  /** How much the labels of metrics say. */
+  readonly labels: CallMetricsConfig;
   /** Absent: no spans are made. */
   readonly tracing: Tracing | undefined;
   /** Absent: API logging is off. */
   readonly apiLog: ScopedLog | undefined;
   readonly omitHealthChecks: boolean;
+  /** API logging names the method, not the path, which may hold keys and ids. */
+  readonly obfuscateUrls: boolean;
 }
 
 type Layer = (endpoint: Endpoint, next: Handle, wire: "http" | "grpc") => Handle;
@@ -41,8 +48,8 @@ export class Pipeline {
       // Outermost, so that a span covers all that a call costs; health is asked too often to be worth one.
       ...(parts.tracing ? [traceCalls(parts.tracing)] : []),
       // So that refused calls are counted and logged too.
-      ...(parts.metrics ? [measure(parts.metrics)] : []),
-      ...(parts.apiLog ? [logCalls(parts.apiLog, parts.omitHealthChecks)] : []),
+      ...(parts.metrics ? [measure(parts.metrics, parts.labels)] : []),
+      ...(parts.apiLog ? [logCalls(parts.apiLog, parts)] : []),
       // Before decoding: a stranger's body is not looked at.
       ...(parts.apiToken ? [requireToken(parts.apiToken)] : []),
     ];
@@ -75,7 +82,7 @@ const requireToken =
 const traceCalls =
   (tracing: Tracing): Layer =>
   (endpoint, next, wire) =>
-    endpoint.open
+    endpoint.open || endpoint.untraced
       ? next
       : (request) =>
           tracing.span(
@@ -91,56 +98,47 @@ const statusOf = (wire: "http" | "grpc", error: unknown): number => {
   return wire === "http" ? 500 : 13;
 };
 
-function measure(metrics: Metrics): Layer {
+function measure(metrics: Metrics, labels: CallMetricsConfig): Layer {
+  const noteError = errorNotes(metrics, labels);
   return (endpoint, next, wire) => {
-    const [countName, latencyName] =
-      wire === "http"
-        ? ["http_server_request_count", "http_server_latency"]
-        : ["grpc_io_server_completed_rpcs", "grpc_io_server_server_latency"];
-    const labels = (status: number): Record<string, string> =>
-      wire === "http"
-        ? { method: endpoint.name, path: "", status: String(status) }
-        : { grpc_server_method: endpoint.name, grpc_server_status: String(status) };
-    const bound = new Map<number, (ms: number) => void>();
-    const note = (status: number, started: number) => {
-      let record = bound.get(status);
-      if (!record) {
-        const count = metrics.count(countName as string, "Calls of the API that have ended.", labels(status));
-        const latency = metrics.latency(latencyName as string, "Milliseconds per call of the API.", labels(status));
-        record = (ms) => {
-          count();
-          latency(ms);
-        };
-        bound.set(status, record);
-      }
-      record(performance.now() - started);
-    };
+    const note = callNotes(metrics, wire, endpoint.name, labels);
     return async (request) => {
       const started = performance.now();
       try {
         const status = await next(request);
-        note(status, started);
+        note(request, status, performance.now() - started);
         return status;
       } catch (error) {
-        note(statusOf(wire, error), started);
+        note(request, statusOf(wire, error), performance.now() - started);
+        noteError(error);
         throw error;
       }
     };
   };
 }
 
-function logCalls(log: ScopedLog, omitHealthChecks: boolean): Layer {
+const apiLogs = {
+  http: { scope: "dapr.runtime.http", message: "HTTP API Called" },
+  grpc: { scope: "dapr.runtime.grpc.api-info", message: "gRPC API Called" },
+} as const;
+
+function logCalls(
+  base: ScopedLog,
+  { omitHealthChecks, obfuscateUrls }: Pick<PipelineParts, "omitHealthChecks" | "obfuscateUrls">,
+): Layer {
+  const logs = { http: base.scope(apiLogs.http.scope), grpc: base.scope(apiLogs.grpc.scope) };
   return (endpoint, next, wire) => {
     if (omitHealthChecks && endpoint.open) return next;
-    const message = wire === "http" ? "HTTP API Called" : "gRPC API Called";
+    const [log, { message }] = [logs[wire], apiLogs[wire]];
     return async (request) => {
       const started = performance.now();
       const write = (code: number) =>
         log.info(message, {
-          method: endpoint.name,
+          method: obfuscateUrls ? endpoint.name : request.api || endpoint.name,
           duration: Math.round(performance.now() - started),
           useragent: request.header("user-agent") ?? "",
           code,
+          ...(wire === "http" && { size: request.sentBytes }),
         });
       try {
         const status = await next(request);

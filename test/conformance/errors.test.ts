@@ -42,7 +42,7 @@ beforeAll(async () => {
   };
   const place = { host: "127.0.0.1", port: 0 };
   http = await openHttpServer({ ...parts, routes: [], maxHeaderBytes: 4096, allowedOrigins: [], h2c: false }, [place]);
-  grpc = await openGrpcServer({ ...parts, ready: () => true }, ["127.0.0.1:0"]);
+  grpc = await openGrpcServer({ ...parts, maxMetadataBytes: 64 * 1024, ready: () => true }, ["127.0.0.1:0"]);
   caller = new GrpcCaller(`127.0.0.1:${grpc.port}`, { closes: false });
 });
 afterAll(async () => {
@@ -93,7 +93,8 @@ describe("every reason of the table", () => {
 
   it.each(rows)("%s is answered over gRPC as its row says", async (reason, row) => {
     const reply = await caller.call(Dapr.method.getState, { key: reason });
-    const message = reason === "tokenInvalid" ? "Unauthorized" : textOf(row);
+    const isGate = reason === "tokenInvalid" || reason === "apiDenied";
+    const message = isGate ? row.info : textOf(row);
     expect(reply).toMatchObject({ code: codes[row.code].grpc, message, messages: [] });
     const resource = { resourceType: row.resource, resourceName: "‹name›", owner: "", description: message };
     const help = { links: [{ description: "Try", url: row.help }] };

@@ -26,7 +26,8 @@ export interface GrpcReply {
   readonly trailers: Readonly<Record<string, unknown>>;
 }
 
-type Given = Readonly<Record<string, string>>;
+/** Bytes for names that end in `-bin`. */
+type Given = Readonly<Record<string, string | Buffer>>;
 const registry = createRegistry(ErrorInfoSchema, HelpSchema, ResourceInfoSchema);
 
 /** A client for any method of specs/gen, or for raw bytes. */

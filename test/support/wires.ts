@@ -21,9 +21,14 @@ export const pipelineOf = (parts: Partial<PipelineParts> = {}): Pipeline =>
   new Pipeline({
     apiToken: undefined,
     metrics: undefined,
+    labels: {
+      recordErrorCodes: false,
+      http: { increasedCardinality: true, pathMatching: [], excludeVerbs: false },
+    },
     tracing: undefined,
     apiLog: undefined,
     omitHealthChecks: false,
+    obfuscateUrls: false,
     ...parts,
   });
 
@@ -67,7 +72,10 @@ export async function startGrpcWire(
   parts: Partial<GrpcServerParts>,
   addresses: readonly string[] = ["127.0.0.1:0"],
 ): Promise<GrpcWire> {
-  const listening = await openGrpcServer({ ...common(), ready: () => true, ...parts }, addresses);
+  const listening = await openGrpcServer(
+    { ...common(), maxMetadataBytes: 64 * 1024, ready: () => true, ...parts },
+    addresses,
+  );
   onTestFinished(() => listening.close(0));
   const port = listening.port ?? 0;
   const caller = new GrpcCaller(listening.port === undefined ? (addresses[0] as string) : `127.0.0.1:${port}`);

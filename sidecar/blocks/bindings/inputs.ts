@@ -11,6 +11,8 @@ export interface InputParts {
   readonly policies: Policies;
   readonly app: App;
   readonly health: AppHealth;
+  /** Hears of each event that the app has taken or not; for metrics. */
+  readonly noteEvent?: ((binding: string, success: boolean, ms: number) => void) | undefined;
   readonly log: ScopedLog;
 }
 
@@ -44,7 +46,7 @@ export function openInputBindings(parts: InputParts): { close(): Promise<void> }
 }
 
 async function startReading(parts: InputParts, component: Component<"bindings">): Promise<Subscription | undefined> {
-  const { app, policies, log } = parts;
+  const { app, policies, noteEvent, log } = parts;
   const { name, opened, runtime } = component;
   if (!opened.read) return undefined;
   const pass = (answer: Forward) => forward(parts.components, answer);
@@ -55,9 +57,13 @@ async function startReading(parts: InputParts, component: Component<"bindings">)
     const subscription = await opened.read(async ({ data, metadata }) => {
       const event = { name, route, data, metadata, forward: pass };
       const deliver = (signal?: AbortSignal) => app.bindingEvent({ ...event, signal });
+      const started = performance.now();
       try {
-        return await (policy ? policy.run(deliver) : deliver());
+        const answer = await (policy ? policy.run(deliver) : deliver());
+        noteEvent?.(name, true, performance.now() - started);
+        return answer;
       } catch (error) {
+        noteEvent?.(name, false, performance.now() - started);
         log.warn("the app did not take an event", { binding: name, error: causeText(error) });
         throw error;
       }

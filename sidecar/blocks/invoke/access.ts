@@ -4,6 +4,9 @@ import type { Caller } from "../../kernel/peer.ts";
 /** Whether a caller may do something. `verb` is undefined for gRPC. */
 export type MayInvoke = (caller: Caller | undefined, operation: string, verb: string | undefined) => boolean;
 
+/** Hears of each decision, and whether the caller's policy or the global default made it. */
+export type NoteDecision = (by: "app" | "global", allowed: boolean) => void;
+
 type Policy = AccessControl["policies"][number];
 
 interface Rule {
@@ -17,16 +20,21 @@ interface Rule {
  * its case does not count. Without rules everything is allowed. The most specific operation of a policy decides, else the
  * policy's default, else the global one; a caller that is not known, or is not who the policy means, gets the global one.
  */
-export function accessRules(control: AccessControl | undefined): MayInvoke {
+export function accessRules(control: AccessControl | undefined, note: NoteDecision = () => {}): MayInvoke {
   if (!control) return () => true;
   const byDefault = control.defaultAction === "allow";
   const policies = new Map(control.policies.map((policy) => [keyOf(policy), compile(policy, byDefault)]));
+  const decide = (by: "app" | "global", allowed: boolean): boolean => {
+    note(by, allowed);
+    return allowed;
+  };
   return (caller, operation, verb) => {
     const policy = caller && policies.get(keyOf(caller));
-    if (!policy) return byDefault;
+    if (!policy) return decide("global", byDefault);
     // Only a certificate tells the trust domain; without one the caller's name is all there is.
-    if (caller.trustDomain !== undefined && caller.trustDomain !== policy.trustDomain) return byDefault;
-    return policy.decide(operation, verb);
+    if (caller.trustDomain !== undefined && caller.trustDomain !== policy.trustDomain)
+      return decide("global", byDefault);
+    return decide("app", policy.decide(operation, verb));
   };
 }
 

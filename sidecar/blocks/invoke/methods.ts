@@ -10,7 +10,7 @@ import { readBody } from "../../kernel/body.ts";
 import type { Answer, HeaderMap } from "../../kernel/exchange.ts";
 import { firstHeader, metadataName, withoutHopByHop } from "../../kernel/headers.ts";
 import { type AnyMethod, method } from "../../kernel/method.ts";
-import type { Headers, Request } from "../../kernel/request.ts";
+import type { Request } from "../../kernel/request.ts";
 import { StatusFailure } from "../../kernel/status.ts";
 import type { Dispatch } from "./dispatch.ts";
 import { appStatusHeader } from "./headers.ts";
@@ -26,7 +26,7 @@ export const invokeMethods = (dispatch: Dispatch, maxBodyBytes: number): readonl
     const { signal } = request;
     const answer = await dispatch(invocation, {
       verb: verbOf(message),
-      headers: headersOf(message, request.headers),
+      headers: headersOf(message, request),
       body: message.data?.value,
       signal,
     });
@@ -43,8 +43,13 @@ function verbOf({ httpExtension }: InvokeRequest): string {
   return verb === Verb.NONE ? "POST" : (Verb[verb] ?? "POST");
 }
 
-function headersOf({ contentType, data }: InvokeRequest, metadata: Headers): HeaderMap {
+function headersOf(
+  { contentType, data }: InvokeRequest,
+  { headers: metadata, passedTrace: trace }: Request,
+): HeaderMap {
   const headers = { ...metadata } as HeaderMap;
+  if (trace) headers["traceparent"] = trace.traceparent;
+  if (trace?.tracestate !== undefined) headers["tracestate"] = trace.tracestate;
   const type = contentType || (data?.value.byteLength ? "application/json" : "");
   if (type) headers["content-type"] = type;
   return headers;

@@ -10,7 +10,7 @@ import type { AnyMethod } from "../../kernel/method.ts";
 import { identityHeaders, type Receiver } from "../../kernel/peer.ts";
 import type { Policies } from "../../kernel/policy.ts";
 import { failedAnswer } from "../../kernel/status.ts";
-import { accessRules } from "./access.ts";
+import { accessRules, type NoteDecision } from "./access.ts";
 import { destinations } from "./destinations.ts";
 import { dispatcher } from "./dispatch.ts";
 import { type Connect, Endpoints } from "./endpoints.ts";
@@ -32,6 +32,8 @@ export interface InvokeParts {
   readonly connect: Connect;
   /** This machine as other machines reach it, for X-Forwarded-For. */
   readonly hostIp: string;
+  /** Hears of each decision of the access rules; for metrics. */
+  readonly noteDecision?: NoteDecision | undefined;
   readonly log: Log;
 }
 
@@ -51,7 +53,7 @@ export function openInvoke(parts: InvokeParts): Invoke {
   const hop = { ip: parts.hostIp, host: hostname() };
   const dispatch = dispatcher({ appId, namespace, hop, find });
   return {
-    ...receiver(app, appId, accessRules(config.configuration.accessControl), log),
+    ...receiver(app, appId, accessRules(config.configuration.accessControl, parts.noteDecision), log),
     methods: invokeMethods(dispatch, limits.maxBodyBytes),
     async http(incoming) {
       const invocation = findInvocation(incoming.url, incoming.headers);

@@ -1,17 +1,19 @@
 import { create, type DescMessage, type Message, toBinary } from "@bufbuild/protobuf";
 import { type Any, anyPack } from "@bufbuild/protobuf/wkt";
 import { Metadata, type StatusObject } from "@grpc/grpc-js";
-import type { MechaError } from "../../../specs/errors.ts";
+import type { MechaError, Reason } from "../../../specs/errors.ts";
 import { ErrorInfoSchema, HelpSchema, ResourceInfoSchema } from "../../../specs/gen/google/rpc/error_details_pb.js";
 import { StatusSchema } from "../../../specs/gen/google/rpc/status_pb.js";
 import { detailsOf, domain } from "../error-details.ts";
 
-const longestTokenDetail = 63;
+/** Refused before the method was looked at: the message is the HTTP status, and ErrorInfo says more. */
+const gates: ReadonlySet<Reason> = new Set<Reason>(["tokenInvalid", "apiDenied"]);
+const longestGateDetail = 63;
 
 /** The status of an error, its details in the trailer grpc-status-details-bin. */
 export function errorStatus(error: MechaError, appId: string): StatusObject {
   const code = error.grpcCode;
-  const details = error.reason === "tokenInvalid" ? "Unauthorized" : error.message;
+  const details = (gates.has(error.reason) && error.row.info) || error.message;
   const packed = packDetails(error, appId);
   const metadata = new Metadata();
   // What the HTTP wire answers as errorCode; rows without details have no other name on this wire.
@@ -24,9 +26,8 @@ export function errorStatus(error: MechaError, appId: string): StatusObject {
 }
 
 function packDetails(error: MechaError, appId: string): Any[] {
-  const gate = error.reason === "tokenInvalid" || error.reason === "apiDenied";
-  const extra: Record<string, string> = gate
-    ? { "http.code": String(error.httpStatus), "http.error_message": error.message.slice(0, longestTokenDetail) }
+  const extra: Record<string, string> = gates.has(error.reason)
+    ? { "http.code": String(error.httpStatus), "http.error_message": error.message.slice(0, longestGateDetail) }
     : { appID: appId };
   const { resource, help, info } = detailsOf(error, extra);
   const packed: Any[] = [];

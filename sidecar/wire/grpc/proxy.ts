@@ -25,6 +25,18 @@ class ProxyCall extends Request {
     });
     this.call = call;
   }
+
+  override get api(): string {
+    return this.call.getPath();
+  }
+
+  /** Messages as they arrive, counted. */
+  messages(): AsyncIterable<Uint8Array> {
+    return messagesOf(this.call, (message: Uint8Array) => {
+      this.receivedBytes += message.byteLength;
+      return message;
+    });
+  }
 }
 
 /**
@@ -56,12 +68,13 @@ async function pass(request: ProxyCall, proxy: InvokeProxy): Promise<number> {
   const { call, signal } = request;
   const { "dapr-api-token": _, ...metadata } = toHeaders(call.metadata);
   metadata["traceparent"] = request.trace.traceparent;
+  if (request.trace.tracestate !== undefined) metadata["tracestate"] = request.trace.tracestate;
   const deadline = call.getDeadline();
   const at = deadline instanceof Date ? deadline.getTime() : deadline;
   const answer = proxy.grpc({
     path: call.getPath(),
     metadata,
-    messages: messagesOf<Uint8Array>(call),
+    messages: request.messages(),
     signal,
     deadline: Number.isFinite(at) ? at : undefined,
   });
@@ -72,6 +85,7 @@ async function pass(request: ProxyCall, proxy: InvokeProxy): Promise<number> {
   initial.catch(() => {});
   for await (const message of answer.messages) {
     await initial;
+    request.sentBytes += message.byteLength;
     if (!(await writeMessage(call, message, signal))) break;
   }
   const { code, details, metadata: trailers } = await answer.status;

@@ -6,6 +6,7 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
+import { file_google_rpc_error_details } from "../../../specs/gen/google/rpc/error_details_pb.js";
 import { Health } from "../../../specs/gen/grpc/health/v1/health_pb.js";
 import { ServerReflection, type ServerReflectionRequest } from "../../../specs/gen/grpc/reflection/v1/reflection_pb.js";
 import { ServerReflection as ServerReflectionAlpha } from "../../../specs/gen/grpc/reflection/v1alpha/reflection_pb.js";
@@ -24,9 +25,12 @@ interface Known {
  * they run; it ends when `closing` aborts.
  */
 export function reflectionMethods(methods: readonly AnyMethod[], closing: AbortSignal): readonly AnyMethod[] {
-  const services = [...new Set([Health, ...methods.flatMap(({ rpcs }) => rpcs.map((rpc) => rpc.parent))])];
+  const own = [Health, ServerReflection, ServerReflectionAlpha];
+  const services = [...new Set([...own, ...methods.flatMap(({ rpcs }) => rpcs.map((rpc) => rpc.parent))])];
   const files = new Map<string, DescFile>();
   for (const service of services) collect(service.file, files);
+  // No method speaks of them, but the details of errors are messages of theirs.
+  collect(file_google_rpc_error_details, files);
   const known: Known = { registry: createRegistry(...files.values()), files };
   const names = services.map((service) => service.typeName).sort();
   const answer = (requests: AsyncIterable<ServerReflectionRequest>) => answerAll(requests, closing, known, names);

@@ -1,9 +1,11 @@
 import type { EventEmitter } from "node:events";
+import type { ServerOptions as Http2ServerOptions } from "node:http2";
 import {
   create,
   type DescMessage,
   type DescMethod,
   fromBinary,
+  type Message,
   type MessageInitShape,
   toBinary,
 } from "@bufbuild/protobuf";
@@ -19,7 +21,7 @@ import {
   type StatusObject,
   setLogger,
 } from "@grpc/grpc-js";
-import { fail } from "../../../specs/errors.ts";
+import { causeText, fail } from "../../../specs/errors.ts";
 import type { InvokeProxy } from "../../kernel/exchange.ts";
 import type { ScopedLog } from "../../kernel/log.ts";
 import type { AnyMethod } from "../../kernel/method.ts";
@@ -27,7 +29,7 @@ import { Request } from "../../kernel/request.ts";
 import { StatusFailure } from "../../kernel/status.ts";
 import { type ApiAccess, versionOfRpc } from "../api-access.ts";
 import { isUnexpected, toMechaError } from "../error-details.ts";
-import type { Pipeline } from "../pipeline.ts";
+import type { Endpoint, Pipeline } from "../pipeline.ts";
 import { errorStatus } from "./errors.ts";
 import { healthMethods } from "./health.ts";
 import { fromHeaders, toHeaders } from "./metadata.ts";
@@ -43,6 +45,8 @@ export interface GrpcServerParts {
   readonly pipeline: Pipeline;
   readonly access: ApiAccess;
   readonly maxBodyBytes: number;
+  /** Largest block of metadata. */
+  readonly maxMetadataBytes: number;
   /** Whether the standard health service says SERVING. */
   readonly ready: () => boolean;
   readonly log: ScopedLog;
@@ -55,10 +59,13 @@ export interface GrpcListening {
   close(graceMs: number): Promise<void>;
 }
 
+/** Entries of metadata in one call. */
+const mostMetadata = 2000;
+
 type AnyCall =
-  | ServerUnaryCall<unknown, unknown>
-  | ServerWritableStream<unknown, unknown>
-  | ServerDuplexStream<unknown, unknown>;
+  | ServerUnaryCall<Buffer, Buffer>
+  | ServerWritableStream<Buffer, Buffer>
+  | ServerDuplexStream<Buffer, Buffer>;
 
 /** Opens the gRPC API at one or several addresses (`host:port` or `unix:path`). */
 export async function openGrpcServer(parts: GrpcServerParts, addresses: readonly string[]): Promise<GrpcListening> {
@@ -73,6 +80,7 @@ export async function openGrpcServer(parts: GrpcServerParts, addresses: readonly
     "grpc.max_connection_idle_ms": 180_000,
     "grpc.enable_channelz": 0,
   });
+  allowMetadata(server, parts.maxMetadataBytes);
   const closing = new AbortController();
   const { signal } = closing;
   const all = [...parts.methods, ...healthMethods(parts.ready, signal), ...reflectionMethods(parts.methods, signal)];
@@ -87,6 +95,13 @@ export async function openGrpcServer(parts: GrpcServerParts, addresses: readonly
       return closeServer(server, bound.addresses, graceMs);
     },
   };
+}
+
+/** The library passes these on to every HTTP/2 server it makes, but has no option for Node's limits on headers. */
+function allowMetadata(server: Server, maxBytes: number): void {
+  const { commonServerOptions: options } = server as unknown as { readonly commonServerOptions: Http2ServerOptions };
+  options.maxHeaderListPairs = mostMetadata;
+  options.settings = { ...options.settings, maxHeaderListSize: maxBytes };
 }
 
 interface Bound {
@@ -136,81 +151,105 @@ async function closeServer(server: Server, addresses: readonly string[], graceMs
   server.forceShutdown();
 }
 
+/** Messages stay bytes in the library, so that their sizes are known and a stranger's are not decoded. */
+const same = (bytes: Buffer): Buffer => bytes;
+
 function register(server: Server, parts: GrpcServerParts, method: AnyMethod, rpc: DescMethod): void {
   const path = `/${rpc.parent.typeName}/${rpc.name}`;
-  const serialize = (init: unknown) => Buffer.from(encode(rpc.output, init));
-  const deserialize = (bytes: Buffer) => fromBinary(rpc.input, bytes);
   const isApi = path.startsWith("/dapr.proto.runtime.") || path.startsWith("/mecha.");
   const denied = isApi && !parts.access.grpc(method.group, versionOfRpc(rpc.name));
-  const endpoint = { name: path, open: false };
+  // What is switched off is so for everybody, whether they have the token or not.
+  const endpoint: Endpoint = { name: path, open: denied, untraced: !isApi };
   const run: AnyMethod["run"] = denied ? () => Promise.reject(fail("apiDenied", { method: path })) : method.run;
   switch (rpc.methodKind) {
     case "unary": {
       const handle = parts.pipeline.wrap(
         "grpc",
         endpoint,
-        async (request: GrpcCall<ServerUnaryCall<unknown, unknown>>) => {
-          const output = await run(request.call.request as never, request);
+        async (request: GrpcCall<ServerUnaryCall<Buffer, Buffer>>) => {
+          const output = await run(request.decode(request.call.request) as never, request);
           request.sendHeaders();
-          request.output = output;
+          request.output = request.encode(output);
           return 0;
         },
       );
-      const unary: handleUnaryCall<unknown, unknown> = (call, callback) => {
-        const request = new GrpcCall(call);
+      const unary: handleUnaryCall<Buffer, Buffer> = (call, callback) => {
+        const request = new GrpcCall(call, rpc);
         handle(request).then(
           () => callback(null, request.output),
           (error: unknown) => callback(toStatus(parts, error)),
         );
       };
-      server.register(path, unary, serialize, deserialize, "unary");
+      server.register(path, unary, same, same, "unary");
       return;
     }
     case "server_streaming": {
       const handle = parts.pipeline.wrap(
         "grpc",
         endpoint,
-        async (request: GrpcCall<ServerWritableStream<unknown, unknown>>) => {
-          const output = await run(request.call.request as never, request);
+        async (request: GrpcCall<ServerWritableStream<Buffer, Buffer>>) => {
+          const output = await run(request.decode(request.call.request) as never, request);
           await writeAll(request, output as AsyncIterable<unknown>);
           return 0;
         },
       );
-      const streaming: handleServerStreamingCall<unknown, unknown> = (call) =>
-        finish(parts, call, handle(new GrpcCall(call)));
-      server.register(path, streaming, serialize, deserialize, "serverStream");
+      const streaming: handleServerStreamingCall<Buffer, Buffer> = (call) =>
+        finish(parts, call, handle(new GrpcCall(call, rpc)));
+      server.register(path, streaming, same, same, "serverStream");
       return;
     }
     default: {
       const handle = parts.pipeline.wrap(
         "grpc",
         endpoint,
-        async (request: GrpcCall<ServerDuplexStream<unknown, unknown>>) => {
-          const output = await run(messagesOf(request.call) as never, request);
+        async (request: GrpcCall<ServerDuplexStream<Buffer, Buffer>>) => {
+          const messages = messagesOf(request.call, (bytes: Buffer) => request.decode(bytes));
+          const output = await run(messages as never, request);
           await writeAll(request, output as AsyncIterable<unknown>);
           return 0;
         },
       );
-      const bidi: handleBidiStreamingCall<unknown, unknown> = (call) => finish(parts, call, handle(new GrpcCall(call)));
-      server.register(path, bidi, serialize, deserialize, "bidi");
+      const bidi: handleBidiStreamingCall<Buffer, Buffer> = (call) =>
+        finish(parts, call, handle(new GrpcCall(call, rpc)));
+      server.register(path, bidi, same, same, "bidi");
     }
   }
 }
 
-const encode = (schema: DescMessage, init: unknown): Uint8Array =>
-  toBinary(schema, create(schema, init as MessageInitShape<DescMessage>));
-
 /** One gRPC call with the place for its answer. */
 class GrpcCall<C extends AnyCall> extends Request {
   readonly call: C;
-  output: unknown;
+  readonly #rpc: DescMethod;
+  output: Buffer | undefined;
 
-  constructor(call: C) {
+  constructor(call: C, rpc: DescMethod) {
     super("grpc", toHeaders(call.metadata), (abort) => {
       if (call.cancelled) abort();
       else (call as EventEmitter).once("cancelled", abort);
     });
     this.call = call;
+    this.#rpc = rpc;
+  }
+
+  override get api(): string {
+    return this.call.getPath();
+  }
+
+  decode(bytes: Buffer): Message {
+    this.receivedBytes += bytes.byteLength;
+    try {
+      return fromBinary(this.#rpc.input, bytes);
+    } catch (error) {
+      const why = `the request is no ${this.#rpc.input.typeName}: ${causeText(error)}`;
+      throw fail("internal", { why }, { cause: error });
+    }
+  }
+
+  encode(init: unknown): Buffer {
+    const { output } = this.#rpc;
+    const bytes = toBinary(output, create(output, init as MessageInitShape<DescMessage>));
+    this.sentBytes += bytes.byteLength;
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
   /** Sends what the method wants in the initial metadata. */
@@ -220,18 +259,18 @@ class GrpcCall<C extends AnyCall> extends Request {
 }
 
 async function writeAll(
-  request: GrpcCall<ServerWritableStream<unknown, unknown> | ServerDuplexStream<unknown, unknown>>,
+  request: GrpcCall<ServerWritableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>>,
   output: AsyncIterable<unknown>,
 ) {
   request.sendHeaders();
   for await (const message of output) {
-    if (!(await writeMessage(request.call, message, request.signal))) return;
+    if (!(await writeMessage(request.call, request.encode(message), request.signal))) return;
   }
 }
 
 function finish(
   parts: GrpcServerParts,
-  call: ServerWritableStream<unknown, unknown> | ServerDuplexStream<unknown, unknown>,
+  call: ServerWritableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>,
   done: Promise<number>,
 ): void {
   done.then(

@@ -2,16 +2,19 @@ import type { Readable, Writable } from "node:stream";
 import { fail } from "../../../specs/errors.ts";
 
 /**
- * The messages of a call as they arrive. Leaving the loop early does not end the call, unlike a stream's own iterator,
- * which would destroy the side that the answer is written to.
+ * The messages of a call as they arrive, each converted when it is asked for. Leaving the loop early does not end the
+ * call, unlike a stream's own iterator, which would destroy the side that the answer is written to.
  */
-export async function* messagesOf<T>(call: Readable): AsyncGenerator<T> {
-  const queue: T[] = [];
+export async function* messagesOf<T, M = T>(
+  call: Readable,
+  convert: (message: M) => T = (message) => message as unknown as T,
+): AsyncGenerator<T> {
+  const queue: M[] = [];
   let ended = false;
   let failure: Error | undefined;
   let wake = () => {};
   const notify = () => wake();
-  call.on("data", (message: T) => {
+  call.on("data", (message: M) => {
     queue.push(message);
     call.pause();
     notify();
@@ -31,7 +34,7 @@ export async function* messagesOf<T>(call: Readable): AsyncGenerator<T> {
     const next = queue.shift();
     if (next !== undefined) {
       if (queue.length === 0) call.resume();
-      yield next;
+      yield convert(next);
     } else if (failure) throw failure;
     else if (ended) return;
     else {

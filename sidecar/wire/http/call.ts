@@ -24,6 +24,13 @@ export class HttpCall extends Request {
     this.response = response;
   }
 
+  override get api(): string {
+    const { method, raw } = this.#req;
+    const url = originForm(this.#req.originalUrl ?? raw.url ?? "/");
+    const cut = url.indexOf("?");
+    return `${method} ${cut < 0 ? url : url.slice(0, cut)}`;
+  }
+
   /** The request as the codec of `route` sees it, with its whole body. Rejects with `bodyUnreadable`. */
   read(route: string, maxBytes: number): HttpInput | Promise<HttpInput> {
     const body = readBody(this.#req.raw, maxBytes);
@@ -39,6 +46,7 @@ export class HttpCall extends Request {
     const { raw, method, params } = this.#req;
     const url = raw.url ?? "/";
     const cut = url.indexOf("?");
+    this.receivedBytes = body?.byteLength ?? announcedBytes(raw.headers["content-length"]);
     return new RoutedInput(
       method,
       route,
@@ -54,6 +62,12 @@ export class HttpCall extends Request {
   incoming(): Incoming {
     // From the raw list: several values stay apart, and what HTTP/2 adds with a colon is no header.
     const { "dapr-api-token": _, ...headers } = headersOfRaw(this.#req.raw.rawHeaders);
+    const trace = this.passedTrace;
+    if (trace) {
+      headers["traceparent"] = trace.traceparent;
+      if (trace.tracestate !== undefined) headers["tracestate"] = trace.tracestate;
+    }
+    this.receivedBytes = announcedBytes(this.#req.raw.headers["content-length"]);
     return {
       verb: this.#req.method,
       url: originForm(this.#req.originalUrl),
@@ -64,3 +78,5 @@ export class HttpCall extends Request {
     };
   }
 }
+
+const announcedBytes = (length: string | undefined): number => Number(length ?? 0) || 0;

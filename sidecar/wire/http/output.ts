@@ -5,28 +5,29 @@ import { passBody } from "../../kernel/body.ts";
 import type { Answer } from "../../kernel/exchange.ts";
 import type { HttpOutput } from "../../kernel/method.ts";
 
-/** Writes the answer of a method; resolves when it is handed over, for a stream when it has ended. */
+/** Writes the answer of a method; resolves with the bytes of its body when it is handed over, for a stream when it has ended. */
 export async function writeOutput(
   response: ServerResponse,
   output: HttpOutput,
   extra: Readonly<Record<string, string>> | undefined,
-): Promise<void> {
+): Promise<number> {
   const { status, body } = output;
   const { headers, ascii } = sendable(output.headers, extra);
   if (body === undefined) {
     response.writeHead(status, headers);
     response.end();
-    return;
+    return 0;
   }
   headers["content-type"] ??= "application/json";
   if (typeof body === "string" || body instanceof Uint8Array) {
-    headers["content-length"] = Buffer.byteLength(body);
+    const length = Buffer.byteLength(body);
+    headers["content-length"] = length;
     response.writeHead(status, headers);
     // Node sends a text and the headers before it as one text in UTF-8, which would encode their bytes once more.
     response.end(ascii ? body : Buffer.from(body as string));
-    return;
+    return length;
   }
-  await writeStream(response, status, headers, body);
+  return writeStream(response, status, headers, body);
 }
 
 const headerName = /^[\w!#$%&'*+.^`|~-]+$/;
@@ -61,29 +62,35 @@ async function writeStream(
   status: number,
   headers: Record<string, string | number>,
   body: AsyncIterable<Uint8Array>,
-): Promise<void> {
+): Promise<number> {
   const chunks = body[Symbol.asyncIterator]();
   const first = await chunks.next();
   response.writeHead(status, headers);
   if (first.done) {
     response.end();
-    return;
+    return 0;
   }
+  let bytes = 0;
+  const counted = (chunk: Uint8Array): Uint8Array => {
+    bytes += chunk.byteLength;
+    return chunk;
+  };
   async function* all() {
-    yield first.value as Uint8Array;
-    yield* { [Symbol.asyncIterator]: () => chunks };
+    yield counted(first.value as Uint8Array);
+    for await (const chunk of { [Symbol.asyncIterator]: () => chunks }) yield counted(chunk);
   }
   await pipeline(Readable.from(all(), { objectMode: false }), response);
+  return bytes;
 }
 
-/** Writes the answer of an app or a peer as it arrives, trailers included. */
-export async function writeAnswer(response: ServerResponse, answer: Answer): Promise<void> {
+/** Writes the answer of an app or a peer as it arrives, trailers included; resolves with the bytes of its body. */
+export async function writeAnswer(response: ServerResponse, answer: Answer): Promise<number> {
   response.writeHead(answer.status, answer.headers);
   // Headers must not wait for the first byte of a slow body; a fast one takes them along.
   setImmediate(() => {
     if (!response.destroyed && !response.writableEnded) response.flushHeaders();
   });
-  await passBody(answer.body, response);
+  const bytes = await passBody(answer.body, response);
   const trailers = answer.trailers?.();
   if (trailers && Object.keys(trailers).length > 0) {
     response.addTrailers(
@@ -91,4 +98,5 @@ export async function writeAnswer(response: ServerResponse, answer: Answer): Pro
     );
   }
   response.end();
+  return bytes;
 }

@@ -149,7 +149,7 @@ function mount(parts: HttpServerParts, fastify: FastifyInstance, shape: Mounted,
     const handle = parts.pipeline.wrap("http", endpoint, async (call: HttpCall) => {
       const input = shape.streams ? call.streamed(url) : call.read(url, parts.maxBodyBytes);
       const output = await run(input instanceof Promise ? await input : input, call);
-      await writeOutput(call.response, output, call.replyHeaders);
+      call.sentBytes = await writeOutput(call.response, output, call.replyHeaders);
       return output.status;
     });
     // A slash at the end is the wildcard's own; elsewhere it says nothing.
@@ -170,7 +170,7 @@ function fallbackHandler(parts: HttpServerParts) {
     const incoming = call.incoming();
     if (!proxy) throw fail("invokeNoTarget", { path: incoming.url.replace(/\?.*/s, "") });
     const answered = await proxy.http(incoming);
-    await writeAnswer(call.response, answered);
+    call.sentBytes = await writeAnswer(call.response, answered);
     return answered.status;
   });
   return (req: FastifyRequest, reply: FastifyReply) => answer(parts, handle, req, reply);

@@ -70,4 +70,30 @@ describe("metrics", () => {
     expect(contentType).toContain("text/plain; version=0.0.4");
     expect(text).toContain("process_cpu_seconds_total");
   });
+
+  it("put sizes into their own buckets", async () => {
+    const metrics = new Metrics({}, [1]);
+    metrics.size("bytes", "Bytes.", {})(5000);
+    const buckets = await lines(metrics, "dapr_bytes_bucket");
+    expect(buckets).toHaveLength(14);
+    expect(buckets.slice(2, 4)).toEqual(['dapr_bytes_bucket{le="4096"} 0', 'dapr_bytes_bucket{le="16384"} 1']);
+  });
+
+  it("have their labels rewritten, and series that become one are one", async () => {
+    const rules = [
+      {
+        name: "dapr_calls_total",
+        labels: [{ name: "method", regex: { "orders/": "orders/.+", "(unreadable)": "(" } }],
+      },
+    ];
+    const metrics = new Metrics({}, [], rules);
+    for (const method of ["orders/1", "orders/2", "other"])
+      metrics.count("calls_total", "Calls.", { method, a: "b" })();
+    metrics.count("others_total", "Calls.", { method: "orders/1" })();
+    expect(await lines(metrics, "dapr_")).toEqual([
+      'dapr_calls_total{method="orders/",a="b"} 2',
+      'dapr_calls_total{method="other",a="b"} 1',
+      'dapr_others_total{method="orders/1"} 1',
+    ]);
+  });
 });

@@ -9,6 +9,17 @@ const endpoint: Endpoint = { name: "GetState", open: false };
 const open: Endpoint = { name: "/v1.0/healthz", open: true };
 const request = (headers: Record<string, string> = {}, wire: "http" | "grpc" = "http") =>
   new Request(wire, headers, () => {});
+class Called extends Request {
+  readonly #api: string;
+  constructor(api: string) {
+    super("http", {}, () => {});
+    this.#api = api;
+  }
+
+  override get api(): string {
+    return this.#api;
+  }
+}
 const failing = () => Promise.reject(fail("stateStoreNotFound", { name: "s" }));
 const reasonOf = (running: Promise<unknown>) => running.catch((error: MechaError) => error.reason ?? String(error));
 
@@ -45,7 +56,7 @@ describe("the pipeline", () => {
     await reasonOf(pipeline.wrap("grpc", path, failing)(request({}, "grpc")));
     await reasonOf(pipeline.wrap("grpc", path, () => Promise.reject(new Error("?")))(request({}, "grpc")));
     const { text } = await metrics.expose();
-    for (const status of [0, 3, 13]) {
+    for (const status of ["OK", "InvalidArgument", "Internal"]) {
       expect(text).toMatch(
         new RegExp(
           `dapr_grpc_io_server_completed_rpcs\\{[^}]*grpc_server_method="${path.name}"[^}]*grpc_server_status="${status}"[^}]*\\} 1`,
@@ -76,7 +87,33 @@ describe("API logging", () => {
       duration: expect.any(Number),
       useragent: "curl/8",
       code: 204,
+      size: 0,
     });
+  });
+
+  it("names the path that was called, or the method where paths are not to be told", async () => {
+    const called = new Called("GET /v1.0/state/store/secret-key");
+    called.sentBytes = 7;
+    for (const [obfuscateUrls, method] of [
+      [false, "GET /v1.0/state/store/secret-key"],
+      [true, "GetState"],
+    ] as const) {
+      const log = new KeptScopedLog();
+      await pipelineOf({ apiLog: log, obfuscateUrls }).wrap("http", endpoint, async () => 200)(called);
+      expect(log.lines[0]).toContain(`"method":"${method}"`);
+      expect(log.lines[0]).toContain('"size":7');
+    }
+  });
+
+  it("has a scope per wire", async () => {
+    const scopes: string[] = [];
+    const log = new KeptScopedLog();
+    const scope = (name: string) => {
+      scopes.push(name);
+      return log;
+    };
+    pipelineOf({ apiLog: Object.assign(log, { scope }) });
+    expect(scopes).toEqual(["dapr.runtime.http", "dapr.runtime.grpc.api-info"]);
   });
 
   it("names the wire", async () => {

@@ -30,8 +30,20 @@ describe("server reflection", () => {
   it("lists the services", async () => {
     const [answer] = await ask({ case: "listServices", value: "*" });
     expect(answer).toMatchObject({
-      value: { service: [{ name: "dapr.proto.runtime.v1.Dapr" }, { name: "grpc.health.v1.Health" }] },
+      value: {
+        service: [
+          { name: "dapr.proto.runtime.v1.Dapr" },
+          { name: "grpc.health.v1.Health" },
+          { name: "grpc.reflection.v1.ServerReflection" },
+          { name: "grpc.reflection.v1alpha.ServerReflection" },
+        ],
+      },
     });
+  });
+
+  it("knows the messages that details of errors are made of", async () => {
+    const [answer] = await ask({ case: "fileContainingSymbol", value: "google.rpc.ErrorInfo" });
+    expect(answer?.case).toBe("fileDescriptorResponse");
   });
 
   it("gives what a client needs to call a method, and the calls work with it", async () => {

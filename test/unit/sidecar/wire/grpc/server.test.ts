@@ -4,6 +4,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import type { StatusObject } from "@grpc/grpc-js";
 import { describe, expect, it } from "vitest";
 import { type AnyMethod, method } from "../../../../../sidecar/kernel/method.ts";
+import { Metrics } from "../../../../../sidecar/kernel/metrics.ts";
 import type { Request } from "../../../../../sidecar/kernel/request.ts";
 import { StatusFailure } from "../../../../../sidecar/kernel/status.ts";
 import { apiAccess } from "../../../../../sidecar/wire/api-access.ts";
@@ -26,6 +27,9 @@ const encrypt = (
     request: Request,
   ) => AsyncIterable<object>,
 ) => method(Dapr.method.encryptAlpha1, "crypto", undefined, async (messages, request) => run(messages, request));
+async function* seqs(messages: AsyncIterable<{ readonly payload?: { readonly seq: bigint } | undefined }>) {
+  for await (const { payload } of messages) yield { payload: { seq: (payload?.seq ?? 0n) + 1n } };
+}
 const subscribe = (run: (request: Request) => AsyncIterable<object>) =>
   method(Dapr.method.subscribeConfiguration, "configuration", undefined, async (_, request) => run(request));
 
@@ -138,10 +142,6 @@ describe("an error", () => {
 });
 
 describe("streams", () => {
-  async function* seqs(messages: AsyncIterable<{ readonly payload?: { readonly seq: bigint } | undefined }>) {
-    for await (const { payload } of messages) yield { payload: { seq: (payload?.seq ?? 0n) + 1n } };
-  }
-
   it("answer while the caller still sends", async () => {
     const wire = await startGrpcWire({ methods: [encrypt(seqs)] });
     const call = wire.caller.open(Dapr.method.encryptAlpha1);
@@ -207,7 +207,43 @@ describe("streams", () => {
   });
 });
 
+describe("metadata", () => {
+  it("may be as large and as many as the server allows", async () => {
+    const run = (_: string, request: Request) => ({ etag: `${(request.header("x-large") ?? "").length}` });
+    const wire = await startGrpcWire({ methods: [getState(run)], maxMetadataBytes: 200 * 1024 });
+    const many = Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`x-${i}`, "1"]));
+    const { messages } = await wire.call(...ask(), { ...many, "x-large": "a".repeat(90 * 1024) });
+    expect(messages).toMatchObject([{ etag: `${90 * 1024}` }]);
+  });
+
+  it("gives the trace in text, or in the binary form of older libraries", async () => {
+    const run = (_: string, { callerTrace }: Request) => ({ etag: callerTrace?.traceparent ?? "none" });
+    const wire = await startGrpcWire({ methods: [getState(run)] });
+    const told = async (headers: Record<string, string | Buffer>) => (await wire.call(...ask(), headers)).messages;
+    const binary = Buffer.from(`0000${"a".repeat(32)}01${"b".repeat(16)}0201`, "hex");
+    const text = `00-${"c".repeat(32)}-${"d".repeat(16)}-01`;
+    const inText = `00-${"a".repeat(32)}-${"b".repeat(16)}-01`;
+    expect(await told({ "grpc-trace-bin": binary })).toMatchObject([{ etag: inText }]);
+    expect(await told({ "grpc-trace-bin": binary, traceparent: text })).toMatchObject([{ etag: text }]);
+    expect(await told({ "grpc-trace-bin": Buffer.from("what") })).toMatchObject([{ etag: "none" }]);
+  });
+});
+
 describe("messages", () => {
+  it("are counted in bytes", async () => {
+    const metrics = new Metrics({}, []);
+    const answering = [getState(() => ({ data: Buffer.alloc(100) })), encrypt(seqs)];
+    const wire = await startGrpcWire({ methods: answering, pipeline: pipelineOf({ metrics }) });
+    await wire.call(...ask("k".repeat(50)));
+    const payload = { payload: { seq: 0n, data: Buffer.alloc(40) } };
+    await wire.call(Dapr.method.encryptAlpha1, [payload, payload]);
+    const { text } = await metrics.expose();
+    const sum = (method: string, way: string) =>
+      Number(new RegExp(`${way}_bytes_per_rpc_sum\\{[^}]*/${method}"\\} (\\d+)`).exec(text)?.[1]);
+    expect([sum("GetState", "received"), sum("GetState", "sent")]).toEqual([55, 102]);
+    expect([sum("EncryptAlpha1", "received"), sum("EncryptAlpha1", "sent")]).toEqual([88, 8]);
+  });
+
   it("over the limit are refused both ways", async () => {
     const wire = await startGrpcWire({
       methods: [getState((key) => ({ data: Buffer.alloc(key === "large" ? 2000 : 10) }))],
@@ -245,10 +281,18 @@ describe("the API lists", () => {
     const access = apiAccess({ allowed: [], denied: [{ name: "state", version: "v1", protocol: "grpc" }] });
     const query = method(Dapr.method.queryStateAlpha1, "state", undefined, async () => ({ token: "t" }));
     const wire = await startGrpcWire({ methods: [getState(() => ({})), query], access });
-    const { code, details } = await wire.call(...ask());
-    expect(code).toBe(12);
-    expect(details).toMatchObject([{ reason: "Unimplemented", domain: "dapr.io", metadata: { "http.code": "501" } }]);
+    const reply = await wire.call(...ask());
+    expect(reply).toMatchObject({ code: 12, message: "Not Implemented" });
+    const metadata = { "http.code": "501", "http.error_message": expect.stringContaining("GetState is switched") };
+    expect(reply.details).toMatchObject([{ reason: "Not Implemented", domain: "dapr.io", metadata }]);
     expect((await wire.call(Dapr.method.queryStateAlpha1, {})).code).toBe(0);
+  });
+
+  it("go before the token", async () => {
+    const access = apiAccess({ allowed: [], denied: [{ name: "state", version: "v1", protocol: "grpc" }] });
+    const pipeline = pipelineOf({ apiToken: "secret" });
+    const wire = await startGrpcWire({ methods: [getState(() => ({}))], access, pipeline });
+    expect((await wire.call(...ask())).code).toBe(12);
   });
 });
 
