@@ -269,7 +269,8 @@ function openBlocks(site: Site, base: Base, app: OpenedApp | undefined) {
     clock,
     ingress: base.watching.topicEvent,
   });
-  const stores = new Stores(host, { appId, namespace: options.env["NAMESPACE"] ?? "" });
+  const owner = { appId, namespace: options.env["NAMESPACE"] ?? "", components: base.resources };
+  const stores = new Stores(host, owner);
   const storeOf = (component: Parameters<Stores["of"]>[0]) => stores.of(component);
   const outbox = openOutbox({
     components: host,

@@ -23,7 +23,7 @@ interface Key {
   readonly algorithm: "aes-128-gcm" | "aes-192-gcm" | "aes-256-gcm";
 }
 
-function parseKey(store: string, setting: string, hex: string): Key {
+function parseKey(store: string, setting: string, hex: string, name: string): Key {
   const bytes = Buffer.from(hex, "hex");
   const algorithm = ciphers[bytes.length];
   if (bytes.length * 2 !== hex.length || !algorithm) {
@@ -31,16 +31,24 @@ function parseKey(store: string, setting: string, hex: string): Key {
       why: `state store ${store}: ${setting} must be 16, 24 or 32 bytes in hex, e.g. from \`openssl rand -hex 32\``,
     });
   }
-  return { name: setting, bytes, algorithm };
+  return { name, bytes, algorithm };
 }
 
-/** The cipher of a store, or undefined when no key is configured. The primary key writes; both read. */
-export function openCipher(store: string, primary: unknown, secondary: unknown): ValueCipher | undefined {
+/**
+ * The cipher of a store, or undefined when no key is configured. The primary key writes; both read. `nameOf` gives the name
+ * of a setting's key: that of the secret it was read from, else the setting's own.
+ */
+export function openCipher(
+  store: string,
+  primary: unknown,
+  secondary: unknown,
+  nameOf: (setting: string) => string = (setting) => setting,
+): ValueCipher | undefined {
+  const keyOf = (setting: string, hex: string) => parseKey(store, setting, hex, nameOf(setting));
   if (typeof primary !== "string" || primary === "") return undefined;
-  const writer = parseKey(store, "primaryEncryptionKey", primary);
+  const writer = keyOf("primaryEncryptionKey", primary);
   const readers = [writer];
-  if (typeof secondary === "string" && secondary !== "")
-    readers.push(parseKey(store, "secondaryEncryptionKey", secondary));
+  if (typeof secondary === "string" && secondary !== "") readers.push(keyOf("secondaryEncryptionKey", secondary));
   return {
     encrypt: (plain) => encryptWith(writer, plain),
     decrypt: (stored) => decryptWith(store, readers, stored),
@@ -55,8 +63,8 @@ function encryptWith(key: Key, plain: Uint8Array): Uint8Array {
 }
 
 function decryptWith(store: string, readers: readonly Key[], stored: Uint8Array): Uint8Array {
-  const text = Buffer.from(stored).toString("latin1");
-  const cut = text.lastIndexOf("||");
+  const text = Buffer.from(stored).toString("utf8");
+  const cut = text.indexOf("||");
   if (cut < 0) throw new Error(`a value of state store ${store} is not encrypted, but an encryption key is configured`);
   const sealed = Buffer.from(text.slice(0, cut), "base64");
   const named = text.slice(cut + 2);

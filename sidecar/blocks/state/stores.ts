@@ -1,6 +1,7 @@
 import type { OpenedByKind } from "../../../components/contract/any-driver.ts";
 import { fail } from "../../../specs/errors.ts";
 import { type Component, type Components, requireComponent } from "../../kernel/components.ts";
+import type { ComponentResource } from "../../kernel/config-types.ts";
 import { openCipher, type ValueCipher } from "./encryption.ts";
 
 /** What the block adds to a key before it reaches the store. */
@@ -11,6 +12,8 @@ export interface Owner {
   readonly appId: string;
   /** Value of NAMESPACE; empty when unset. */
   readonly namespace: string;
+  /** As declared: they say which secrets hold the keys of encrypted stores. */
+  readonly components: readonly Pick<ComponentResource, "name" | "metadata">[];
 }
 
 /** A state store with what this block needs on every call, worked out once. */
@@ -26,7 +29,7 @@ export interface Store {
 }
 
 /** The prefix of a store's keys, from its `keyPrefix` setting. */
-export function keyPrefix(strategy: string, storeName: string, owner: Owner): string {
+export function keyPrefix(strategy: string, storeName: string, owner: Omit<Owner, "components">): string {
   switch (strategy.toLowerCase()) {
     case "none":
       return "";
@@ -75,11 +78,22 @@ export class Stores {
       opened: component.opened,
       prefix: keyPrefix(String(runtime["keyPrefix"] ?? "appid"), component.name, this.#owner),
       has: (capability) => (driver.capabilities as readonly string[]).includes(capability),
-      cipher: openCipher(component.name, runtime["primaryEncryptionKey"], runtime["secondaryEncryptionKey"]),
+      cipher: openCipher(
+        component.name,
+        runtime["primaryEncryptionKey"],
+        runtime["secondaryEncryptionKey"],
+        (setting) => this.#secretOf(component.name, setting) ?? setting,
+      ),
       runtime,
     };
     this.#known.set(component, store);
     return store;
+  }
+
+  /** The secret that a setting of a component is read from. */
+  #secretOf(name: string, setting: string): string | undefined {
+    const declared = this.#owner.components.find((one) => one.name === name);
+    return declared?.metadata.find((pair) => pair.name.toLowerCase() === setting.toLowerCase())?.secretKeyRef?.name;
   }
 }
 

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { openCipher, type ValueCipher } from "../../../../../sidecar/blocks/state/encryption.ts";
+import { openStores } from "./store-under-test.ts";
 
 const a = "00112233445566778899aabbccddeeff";
 const b = "ff".repeat(24);
@@ -26,6 +27,20 @@ describe("encrypted values", () => {
     expect(one).not.toBe(two);
     expect(one).not.toContain("secret");
     expect(Buffer.from(one.split("||")[0] as string, "base64")).toHaveLength(12 + 6 + 16);
+  });
+
+  it("name the secret that their key was read from, as the other programs of a store do", async () => {
+    const { store } = await openStores({
+      runtime: { primaryEncryptionKey: a, secondaryEncryptionKey: b },
+      metadata: [
+        { name: "PrimaryEncryptionKey", secretKeyRef: { name: "vault||ü", key: "k" }, line: 1 },
+        { name: "secondaryEncryptionKey", value: b, line: 2 },
+      ],
+    });
+    const sealed = store.cipher?.encrypt(Buffer.from("x")) ?? new Uint8Array();
+    expect(text(sealed)).toMatch(/^[A-Za-z0-9+/]+=*\|\|vault\|\|ü$/);
+    expect(text(store.cipher?.decrypt(sealed) ?? new Uint8Array())).toBe("x");
+    expect(text(open(a).decrypt(sealed))).toBe("x");
   });
 
   it("are read with the former key while keys are rotated", () => {

@@ -68,7 +68,7 @@ describe("a key", () => {
 describe("looking a store up", () => {
   it("says whether there is none or not this one", async () => {
     const { stores } = await openStores();
-    const none = new Stores(componentsOf(), { appId: "app", namespace: "" });
+    const none = new Stores(componentsOf(), { appId: "app", namespace: "", components: [] });
     expect(reasonOf(() => none.require("store"))).toBe("stateNotConfigured");
     expect(() => stores.require("stor")).toThrow("state store stor is not found; configured: store");
   });
