@@ -1,169 +1,78 @@
-import type { ClientHttp2Stream } from "node:http2";
+import type { Agent } from "node:http";
 import type { Clock } from "../../components/contract/driver.ts";
-import { causeText, codes, fail } from "../../specs/errors.ts";
+import { causeText, fail } from "../../specs/errors.ts";
 import { readBody } from "../kernel/body.ts";
-import type {
-  Answer,
-  Exchange,
-  GrpcTarget,
-  HeaderMap,
-  HttpTarget,
-  RawAnswer,
-  RawCall,
-  RawStatus,
-} from "../kernel/exchange.ts";
-import { firstHeader, headersOfRaw } from "../kernel/headers.ts";
-import { Http2Body } from "../kernel/http2-body.ts";
-import { exchangeOverHttp2 } from "../kernel/http2-exchange.ts";
-import { abandoned, endedAnswer, failedAnswer } from "../kernel/status.ts";
+import type { Answer, Exchange, GrpcTarget, HttpTarget } from "../kernel/exchange.ts";
+import { firstHeader } from "../kernel/headers.ts";
+import { exchangeOverHttp1, type OpenRequest } from "../kernel/http1-exchange.ts";
+import { abandoned } from "../kernel/status.ts";
 import { decodeFailure, failureHeader } from "./failure.ts";
-import { decodeFrames, writeFrame } from "./frames.ts";
-import { callHeaders, fromAnswerHeaders, fromStatusTrailers } from "./grpc-headers.ts";
+import { callPeer, type Unreachable } from "./grpc-client.ts";
+import { Liveness } from "./liveness.ts";
 import { PeerSessions } from "./sessions.ts";
+import { createPeerAgent, requestsTo } from "./transport.ts";
 
 /** The sidecars that this one has connections to, by address. */
 export class PeerClient {
   readonly #clock: Clock;
-  readonly #byAddress = new Map<string, PeerSessions>();
+  readonly #agent: Agent;
+  readonly #liveness: Liveness;
+  readonly #sessions = new Map<string, PeerSessions>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
+    this.#agent = createPeerAgent(clock);
+    this.#liveness = new Liveness(this.#agent, clock);
   }
 
   /** The sidecar of `appId` at `address`; `onLost` is called for each call that it did not answer. */
   target(appId: string, address: string, onLost: () => void): HttpTarget & GrpcTarget {
+    const open = requestsTo(address, this.#agent);
     const unreachable = (cause: unknown) => {
       onLost();
       return fail("peerUnreachable", { id: appId, address, cause: causeText(cause) }, { cause });
     };
     return {
-      send: (exchange) => send(this.#sessions(address), exchange, unreachable),
-      call: (rawCall) => call(this.#sessions(address), rawCall, this.#clock.now(), unreachable),
+      send: (exchange) => send(open, exchange, unreachable),
+      call: (rawCall) => callPeer(this.#sessionsOf(address), rawCall, this.#clock.now(), unreachable),
     };
   }
 
   /** Cuts what is in flight. Idempotent. */
   close(): void {
-    for (const sessions of this.#byAddress.values()) sessions.close();
-    this.#byAddress.clear();
+    this.#liveness.close();
+    this.#agent.destroy();
+    for (const sessions of this.#sessions.values()) sessions.close();
+    this.#sessions.clear();
   }
 
-  #sessions(address: string): PeerSessions {
-    let sessions = this.#byAddress.get(address);
+  #sessionsOf(address: string): PeerSessions {
+    let sessions = this.#sessions.get(address);
     if (!sessions) {
       this.#forgetUnused();
       sessions = new PeerSessions(address, this.#clock);
-      this.#byAddress.set(address, sessions);
+      this.#sessions.set(address, sessions);
     }
     return sessions;
   }
 
   /** Peers come and go, each time at another address. */
   #forgetUnused(): void {
-    for (const [address, { size }] of this.#byAddress) if (size === 0) this.#byAddress.delete(address);
+    for (const [address, { size }] of this.#sessions) if (size === 0) this.#sessions.delete(address);
   }
 }
 
-type Unreachable = (cause: unknown) => Error;
-
-async function send(sessions: PeerSessions, exchange: Exchange, unreachable: Unreachable): Promise<Answer> {
+async function send(open: OpenRequest, exchange: Exchange, unreachable: Unreachable): Promise<Answer> {
   let answer: Answer;
   try {
-    answer = await exchangeOverHttp2(sessions.open, exchange);
+    answer = await exchangeOverHttp1(open, exchange);
   } catch (error) {
     if (exchange.signal.aborted) throw abandoned(exchange.signal, "the call to another app");
-    // Node refuses headers that HTTP/2 cannot carry, before anything is sent.
+    // Node refuses headers that HTTP cannot carry, before anything is sent.
     if (error instanceof TypeError) throw fail("badRequest", { why: error.message }, { cause: error });
     throw unreachable(error);
   }
   const reason = firstHeader(answer.headers, failureHeader);
   if (reason !== undefined) throw decodeFailure(reason, await readBody(answer.body));
   return answer;
-}
-
-function call(
-  sessions: PeerSessions,
-  { path, metadata, messages, signal, deadline }: RawCall,
-  now: number,
-  unreachable: Unreachable,
-): RawAnswer {
-  if (signal.aborted) return failedAnswer(abandoned(signal, "the call to another app"));
-  let stream: ClientHttp2Stream;
-  try {
-    stream = sessions.open(callHeaders(path, metadata, deadline, now), { endStream: false });
-  } catch (error) {
-    if (error instanceof TypeError) return failedAnswer(fail("badRequest", { why: error.message }, { cause: error }));
-    return endedAnswer(lost(unreachable(error)));
-  }
-  const abort = () => stream.destroy(new Error("the caller has left"));
-  signal.addEventListener("abort", abort, { once: true });
-  stream.once("close", () => signal.removeEventListener("abort", abort));
-  void feed(stream, messages);
-  return listen(stream, (cause) =>
-    signal.aborted
-      ? { code: codes.canceled.grpc, details: "cancelled by the caller", metadata: {} }
-      : lost(unreachable(cause)),
-  );
-}
-
-const lost = (error: Error): RawStatus => ({
-  code: codes.unavailable.grpc,
-  details: error.message,
-  metadata: {},
-  unreached: true,
-});
-
-async function feed(stream: ClientHttp2Stream, messages: AsyncIterable<Uint8Array>): Promise<void> {
-  try {
-    for await (const message of messages) {
-      if (stream.destroyed || stream.closed) return;
-      const room = writeFrame(stream, message);
-      if (room !== undefined) await room;
-    }
-    stream.end();
-  } catch (error) {
-    // What has been sent so far is not a whole call.
-    stream.destroy(error as Error);
-  }
-}
-
-/** The answer on a stream. `cutOff` gives the status of a call that ended without one. */
-function listen(stream: ClientHttp2Stream, cutOff: (cause: unknown) => RawStatus): RawAnswer {
-  const metadata = Promise.withResolvers<HeaderMap>();
-  const status = Promise.withResolvers<RawStatus>();
-  let failure: unknown = new Error("the connection was cut off");
-  let settled = false;
-  const settle = (end: RawStatus) => {
-    settled = true;
-    status.resolve(end);
-  };
-  const body = new Http2Body(stream, () => stream.destroy(new Error("the reader of the answer has left")));
-  stream.once("response", (_headers, _flags, raw) => {
-    const headers = headersOfRaw(raw);
-    const end = fromStatusTrailers(headers);
-    // The status first: whoever waits for metadata then knows that the call is over.
-    if (end) settle(end);
-    metadata.resolve(end ? {} : fromAnswerHeaders(headers));
-  });
-  stream.once("trailers", (_headers, _flags, raw) => {
-    const end = fromStatusTrailers(headersOfRaw(raw));
-    if (end) settle(end);
-  });
-  stream.on("error", (error) => {
-    failure = error;
-  });
-  stream.once("close", () => {
-    if (!settled) settle(cutOff(failure));
-    metadata.resolve({});
-  });
-  return { metadata: metadata.promise, messages: read(body), status: status.promise };
-}
-
-/** Ends with the call, however it ended: the status says how. */
-async function* read(body: Http2Body): AsyncGenerator<Uint8Array> {
-  try {
-    yield* decodeFrames(body);
-  } catch {
-    body.destroy();
-  }
 }

@@ -4,9 +4,6 @@ import { firstHeader } from "../kernel/headers.ts";
 
 const type = "application/grpc";
 
-/** Whether a stream carries a gRPC call. An HTTP exchange may have the content type, but never `te`, which is its connection's. */
-export const isGrpc = (headers: HeaderMap): boolean => headers["te"] === "trailers" && headers["content-type"] === type;
-
 /** What the transport sets itself, on either side. */
 const own: ReadonlySet<string> = new Set([
   "content-type",

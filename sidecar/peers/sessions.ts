@@ -1,9 +1,8 @@
 import type { ClientHttp2Session } from "node:http2";
 import type { Clock } from "../../components/contract/driver.ts";
 import type { OpenStream } from "../kernel/http2-exchange.ts";
-import { connectPeer, streamsPerConnection } from "./transport.ts";
+import { connectMs, connectPeer, streamsPerConnection } from "./transport.ts";
 
-const connectMs = 5000;
 const pingEveryMs = 10_000;
 const pingAnswerMs = 5000;
 const idlePings = 18;

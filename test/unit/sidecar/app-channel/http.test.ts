@@ -239,18 +239,18 @@ describe("streaming over HTTP/1.1", () => {
     await aborted.promise;
   });
 
-  it("throws the rest of a body away when the app answers without reading it", async () => {
-    const { port } = await startHttpApp((request, response) => {
-      response.writeHead(413, { connection: "close" }).end("too large");
-      response.once("finish", () => request.destroy());
-    });
-    const body = Readable.from(Array.from({ length: 1000 }, () => Buffer.alloc(64 * 1024)));
-    const ended = once(body, "end");
-    const answer = await open(`http://127.0.0.1:${port}`).send(exchange({ verb: "POST", body }));
-    expect(answer.status).toBe(413);
-    answer.body.on("error", () => {}).resume();
-    await ended;
-  });
+  it.each(["close", "keep-alive"])(
+    "throws the rest of a body away when the app answers without reading it: %s",
+    async (connection) => {
+      const { port } = await startHttpApp((_, response) => response.writeHead(413, { connection }).end("too large"));
+      const body = Readable.from(Array.from({ length: 1000 }, () => Buffer.alloc(64 * 1024)));
+      const ended = once(body, "end");
+      const answer = await open(`http://127.0.0.1:${port}`).send(exchange({ verb: "POST", body }));
+      expect(answer.status).toBe(413);
+      answer.body.on("error", () => {}).resume();
+      await ended;
+    },
+  );
 });
 
 describe("an exchange that fails", () => {

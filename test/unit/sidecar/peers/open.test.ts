@@ -3,7 +3,7 @@ import type { Resolver } from "../../../../components/contract/name-resolution.t
 import { readBody } from "../../../../sidecar/kernel/body.ts";
 import type { Exchange } from "../../../../sidecar/kernel/exchange.ts";
 import { type OpenedPeers, openPeers } from "../../../../sidecar/peers/open.ts";
-import { startHttp2App, unusedPort } from "../../../support/fake-app.ts";
+import { startHttpApp, unusedPort } from "../../../support/fake-app.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
@@ -33,10 +33,7 @@ class Fixture {
 
 /** A peer that answers with its own name. */
 const startPeer = async (name: string): Promise<string> => {
-  const port = await startHttp2App((stream) => {
-    stream.respond({ ":status": 200 });
-    stream.end(name);
-  });
+  const { port } = await startHttpApp((_, response) => response.end(name));
   return `127.0.0.1:${port}`;
 };
 const ask = async ({ peers }: Fixture): Promise<string> => {
