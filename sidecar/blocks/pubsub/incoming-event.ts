@@ -2,7 +2,7 @@ import type { IncomingMessage } from "../../../components/contract/pubsub.ts";
 import type { TopicEvent } from "../../kernel/app.ts";
 import { payloadOf } from "../../kernel/content-type.ts";
 import { isRecord, parseJson } from "../../kernel/json.ts";
-import type { Trace } from "../../kernel/request.ts";
+import { isTraceparent, type Trace } from "../../kernel/request.ts";
 import { dataMember, rawEvent } from "./cloud-event.ts";
 import { textOf, tryJson } from "./json-text.ts";
 import { celView } from "./routes.ts";
@@ -46,8 +46,9 @@ export class IncomingEvent {
     return celView(this.#text, this.#parsed);
   }
 
+  /** Undefined when the event has none; publishers of other houses may write anything into the attributes. */
   get trace(): Trace | undefined {
-    const traceparent = this.attribute("traceparent") || this.attribute("traceid");
+    const traceparent = [this.attribute("traceparent"), this.attribute("traceid")].find(isTraceparent);
     return traceparent ? { traceparent, tracestate: this.attribute("tracestate") || undefined } : undefined;
   }
 

@@ -13,6 +13,9 @@ const message = (data: string, parts: Partial<IncomingMessage> = {}): IncomingMe
 });
 const textOf = (bytes: Uint8Array) => Buffer.from(bytes).toString();
 
+const a = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+const b = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
+
 describe("structured mode", () => {
   test("the event is handed on byte for byte, its envelope keeps every digit", () => {
     const text = ' {"id":"1", "data":{"n":12345678901234567890}}\n';
@@ -117,8 +120,10 @@ describe("on its way to the app", () => {
   });
 
   test.each([
-    ['{"traceparent":"a","traceid":"b","tracestate":"s"}', { traceparent: "a", tracestate: "s" }],
-    ['{"traceid":"b","tracestate":""}', { traceparent: "b", tracestate: undefined }],
+    [`{"traceparent":"${a}","traceid":"${b}","tracestate":"s"}`, { traceparent: a, tracestate: "s" }],
+    [`{"traceid":"${b}","tracestate":""}`, { traceparent: b, tracestate: undefined }],
+    [`{"traceparent":"x","traceid":"${b}"}`, { traceparent: b, tracestate: undefined }],
+    ['{"traceparent":"a","traceid":"0af7651916cd43dd8448eb211c80319c"}', undefined],
     ["{}", undefined],
   ])("the trace of %s", (text, trace) => {
     expect(delivered(text).trace).toEqual(trace);
