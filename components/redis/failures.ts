@@ -41,6 +41,7 @@ const fixes: Readonly<Record<string, string>> = {
  */
 export function translate(error: unknown, name: string): unknown {
   if (error instanceof MechaError) return error;
+  withoutArguments(error);
   const code = replyCode(error);
   const fix = fixOf(error, code);
   const cause = fix === undefined ? connectionText(error) : `${fix} (${causeText(error)})`;
@@ -66,7 +67,13 @@ export const isFinal = (error: unknown): boolean =>
 /** `openFailed` for a first connection that did not come about: which setting is meant, and what to do. */
 export function openFailure(error: unknown, address: string): MechaError {
   if (error instanceof MechaError) return error;
+  withoutArguments(error);
   return fail("openFailed", { why: `${openFix(error, address)} (${causeText(error)})` }, { cause: error });
+}
+
+/** The library hangs the command on its errors, with passwords and values. */
+function withoutArguments(error: unknown): void {
+  if (error instanceof Error && "command" in error) error.command = undefined;
 }
 
 function openFix(error: unknown, address: string): string {

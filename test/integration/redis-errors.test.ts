@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { Redis } from "ioredis";
 import { describe, expect, onTestFinished, test } from "vitest";
 import redisBindings from "../../components/redis/bindings.ts";
@@ -37,7 +38,7 @@ describe.skipIf(isMissing)("opening a component of Redis", () => {
     const redisHost = await addressOf("acl");
     const opening = openDriver(redisState, { ...quick, redisHost, redisUsername: "mecha", redisPassword: "gu355ed" });
     const error: unknown = await opening.catch((caught: unknown) => caught);
-    expect(JSON.stringify([String(error), error])).not.toContain("gu355ed");
+    expect(inspect(error, { depth: 10, showHidden: true })).not.toContain("gu355ed");
   });
 
   test.each([
