@@ -32,7 +32,7 @@ import { isSameResource } from "./config/same-resource.ts";
 import { watchFolders } from "./config/watch.ts";
 import { withEmbedded } from "./host/embedded.ts";
 import { Host } from "./host/host.ts";
-import { openPolicies } from "./host/policies.ts";
+import { ReloadablePolicies } from "./host/reloadable-policies.ts";
 import { openResolver } from "./host/resolver.ts";
 import type { AppHealth } from "./kernel/app.ts";
 import { systemClock } from "./kernel/clock.ts";
@@ -122,8 +122,11 @@ async function assemble(site: Site, closeAll: () => Promise<void>): Promise<Side
   const readiness = new Readiness(app?.health);
   closing.run("app watch", () => readiness.close());
   const blocks = openBlocks(site, base, app);
+  const { components, subscriptions, resiliency, httpEndpoints } = config;
+  const declared: Declared = { components, subscriptions, resiliency, httpEndpoints };
   const facts: Facts = {
     config,
+    declared: () => declared,
     version: options.version,
     components: () => base.host.statuses(),
     subscriptions: () => blocks.pubsub.subscriptions().map((one) => ({ ...one, type: one.origin })),
@@ -152,7 +155,7 @@ async function assemble(site: Site, closeAll: () => Promise<void>): Promise<Side
     );
   closing.add("subscriptions", blocks.pubsub);
   await blocks.pubsub.start();
-  watchResources(site, base, blocks);
+  watchResources(site, base, blocks, declared);
   const ports = {
     http: wires.http.port,
     grpc: wires.grpc.port,
@@ -192,7 +195,7 @@ async function openBase({ config, options, log, closing, clock }: Site) {
   const otelHeaders = await pairResolverOf(config, env)({ name: "tracing" }, tracing.otel?.headers ?? [], noSecrets);
   const spans = await openTracing(config, otelHeaders, options.version);
   if (spans) closing.add("tracing", spans);
-  const policies = openPolicies({
+  const policies = new ReloadablePolicies({
     resources: config.resiliency,
     namespace,
     clock,
@@ -227,7 +230,6 @@ async function openBase({ config, options, log, closing, clock }: Site) {
     policies,
     resolver,
     resolvePairs,
-    resources,
     host,
   };
 }
@@ -264,13 +266,27 @@ function openBlocks(site: Site, base: Base, app: OpenedApp | undefined) {
     policies,
     app: app?.app,
     health: app?.health,
-    config: { ...config, components: base.resources },
+    config: {
+      appId,
+      namespace,
+      subscriptions: config.subscriptions,
+      disableInitEndpoints: config.disableInitEndpoints,
+      // Asked for each time, since files may change.
+      get components() {
+        return host.resources;
+      },
+    },
     log: log.scope("dapr.runtime.pubsub"),
     clock,
     ingress: base.watching.topicEvent,
   });
-  const owner = { appId, namespace: options.env["NAMESPACE"] ?? "", components: base.resources };
-  const stores = new Stores(host, owner);
+  const stores = new Stores(host, {
+    appId,
+    namespace: options.env["NAMESPACE"] ?? "",
+    get components() {
+      return host.resources;
+    },
+  });
   const storeOf = (component: Parameters<Stores["of"]>[0]) => stores.of(component);
   const outbox = openOutbox({
     components: host,
@@ -386,39 +402,53 @@ function grpcAddresses({ listen, appId }: Config): string[] {
   return hosts.map((host) => `${host.includes(":") && !host.startsWith("[") ? `[${host}]` : host}:${listen.grpcPort}`);
 }
 
+/** The resources in force. */
+type Declared = {
+  -readonly [K in "components" | "subscriptions" | "resiliency" | "httpEndpoints"]: Config[K];
+};
+
 /** Follows changes of the resource files while the sidecar runs. */
-function watchResources(site: Site, { host }: Base, { pubsub }: Blocks): void {
+function watchResources(site: Site, { host, policies }: Base, { pubsub, invoke }: Blocks, declared: Declared): void {
   const { config, options, closing, clock } = site;
   const { enabled, reconcileIntervalMs: intervalMs } = config.hotReload;
   if (!enabled || config.resourcesPaths.length === 0) return;
   const log = site.log.scope("dapr.runtime.hotreload");
-  let { components, subscriptions, httpEndpoints, resiliency } = config;
   const onChange = async () => {
     const loaded = await reloadResources(config, options.env);
     for (const problem of loaded.problems) log.warn(formatProblem(problem));
     if (loaded.problems.some(isError)) return log.error("the changed resources are not used; those in force stay");
     // A file that cannot be read now, because it is being edited or is wrong, takes nothing away.
     const troubled = new Set(loaded.problems.map(({ file }) => file));
-    const kept = <R extends Resource>(before: readonly R[], now: readonly R[]): readonly R[] => [
-      ...now,
+    const next = <R extends Resource>(before: readonly R[], now: readonly R[]): readonly R[] => [
+      ...now.map((one) => before.find((old) => isSameResource(old, one)) ?? one),
       ...before.filter((one) => troubled.has(one.source.file) && !now.some(({ name }) => name === one.name)),
     ];
-    components = kept(components, loaded.components);
-    subscriptions = kept(subscriptions, loaded.subscriptions);
-    const all = config.embedded ? withEmbedded(components, config.dataDir) : components;
+    const before = { ...declared };
+    declared.components = next(before.components, loaded.components);
+    declared.subscriptions = next(before.subscriptions, loaded.subscriptions);
+    declared.resiliency = next(before.resiliency, loaded.resiliency);
+    declared.httpEndpoints = next(before.httpEndpoints, loaded.httpEndpoints);
+    if (!sameList(before.resiliency, declared.resiliency)) {
+      policies.replace(declared.resiliency);
+      host.rewrap();
+      log.info("resiliency policies changed");
+    }
+    if (!sameList(before.httpEndpoints, declared.httpEndpoints)) {
+      invoke.declareEndpoints(declared.httpEndpoints);
+      log.info("HTTP endpoints changed");
+    }
+    const all = config.embedded ? withEmbedded(declared.components, config.dataDir) : declared.components;
     const { opened, closed, failed } = await host.apply(all, isSameResource);
     for (const why of failed) log.error("a changed component is not used", { error: why });
     if (opened.length + closed.length > 0) log.info("components changed", { opened, closed });
-    pubsub.declare(subscriptions);
-    const same = (a: readonly Resource[], b: readonly Resource[]) =>
-      a.length === b.length && a.every((one, i) => isSameResource(one, b[i] as Resource));
-    if (!same(httpEndpoints, loaded.httpEndpoints) || !same(resiliency, loaded.resiliency)) {
-      log.warn("changed HTTPEndpoint and Resiliency resources are used after the next start");
-    }
-    ({ httpEndpoints, resiliency } = loaded);
+    pubsub.declare(declared.subscriptions);
   };
   closing.add("resource watch", watchFolders({ folders: config.resourcesPaths, intervalMs, clock, log, onChange }));
 }
+
+/** Whether they hold the same resources, kept as they were where they say the same. */
+const sameList = (a: readonly Resource[], b: readonly Resource[]): boolean =>
+  a.length === b.length && a.every((one, i) => one === b[i]);
 
 /** Makes this sidecar findable; a failure is logged, since only invocation by others needs it. */
 async function announce({ config, log }: Site, { resolver }: Base, port: number): Promise<void> {

@@ -3,7 +3,7 @@ import { causeText, fail } from "../../specs/errors.ts";
 import type { Component, ComponentState, ComponentStatus, Components } from "../kernel/components.ts";
 import type { ComponentResource, SecretReference } from "../kernel/config-types.ts";
 import { withDeadline } from "../kernel/deadline.ts";
-import { loadDriver, type OpeningParts, openComponent, placeOf } from "./opening.ts";
+import { loadDriver, type OpeningParts, openComponent, placeOf, wrapped } from "./opening.ts";
 
 export interface HostParts extends OpeningParts {
   readonly resources: readonly ComponentResource[];
@@ -14,6 +14,9 @@ interface Entry {
   readonly resource: ComponentResource;
   state: ComponentState;
   why: string | undefined;
+  /** As the driver opened it. */
+  bare: Component | undefined;
+  /** As blocks see it. */
   component: Component | undefined;
   /** Settles after the first try, whichever way it went. */
   tried: Promise<void>;
@@ -36,6 +39,7 @@ const newEntry = (resource: ComponentResource): Entry => ({
   resource,
   state: "pending",
   why: undefined,
+  bare: undefined,
   component: undefined,
   tried: Promise.resolve(),
   capabilities: [],
@@ -78,16 +82,20 @@ export class Host implements Components {
     resources: readonly ComponentResource[],
     isSame: (a: ComponentResource, b: ComponentResource) => boolean,
   ): Promise<Applied> {
-    refuseTwoActorStores(resources);
-    const kept = new Set(resources.map(({ name }) => name));
-    const gone = this.#entries.filter(({ resource }) => !kept.has(resource.name));
-    const changed = resources.filter((one) => !this.#entries.some(({ resource }) => isSame(resource, one)));
     const result = { opened: [] as string[], closed: [] as string[], failed: [] as string[] };
+    const names = new Set(resources.map(({ name }) => name));
+    const gone = this.#entries.filter(({ resource }) => !names.has(resource.name));
+    const surplus = surplusActorStores(resources, this.#entries);
+    for (const { why } of surplus) result.failed.push(why);
+    const changed = resources
+      .filter((one) => !this.#entries.some(({ resource }) => isSame(resource, one)))
+      .filter((one) => !surplus.some(({ resource }) => resource === one))
+      // Secret stores first: others may need what they hold.
+      .sort((a, b) => Number(isSecretStore(b)) - Number(isSecretStore(a)));
     for (const resource of changed) {
       const entry = newEntry(resource);
       try {
-        entry.component = await this.#openEntry(entry, [resource.name]);
-        await this.#replace(entry);
+        await this.#replace(entry, await this.#openEntry(entry, [resource.name]));
         result.opened.push(resource.name);
       } catch (error) {
         result.failed.push(causeText(error));
@@ -111,6 +119,11 @@ export class Host implements Components {
 
   all<K extends Kind>(kind: K): readonly Component<K>[] {
     return this.#open.filter((component) => component.kind === kind) as unknown as Component<K>[];
+  }
+
+  /** The resources in force. */
+  get resources(): readonly ComponentResource[] {
+    return this.#entries.map(({ resource }) => resource);
   }
 
   names(kind: Kind): readonly string[] {
@@ -194,22 +207,39 @@ export class Host implements Components {
     return component;
   }
 
-  #keep(entry: Entry, component: Component): void {
+  #keep(entry: Entry, bare: Component): void {
+    const component = wrapped(bare, this.#parts);
     this.#open.push(component);
     this.#byName.set(component.name, component);
-    Object.assign(entry, { component, state: "ready", why: undefined });
+    Object.assign(entry, { bare, component, state: "ready", why: undefined });
     this.#parts.metrics?.count("runtime_component_init_total", "Components opened.", { component: component.type })();
+    this.#tell(component);
+  }
+
+  #tell(component: Component): void {
     for (const { kind, listener } of this.#listeners) if (kind === component.kind) listener(component);
   }
 
   /** A changed component takes the place of the old one; the old one is closed when nothing finds it any more. */
-  async #replace(entry: Entry): Promise<void> {
-    const { component, resource } = entry;
-    const old = this.#entries.find((one) => one.resource.name === resource.name);
+  async #replace(entry: Entry, bare: Component): Promise<void> {
+    const old = this.#entries.find((one) => one.resource.name === entry.resource.name);
     this.#entries = [...this.#entries.filter((one) => one !== old), entry];
     if (old?.component) this.#open = this.#open.filter((one) => one !== old.component);
-    if (component) this.#keep(entry, component);
+    this.#keep(entry, bare);
     if (old?.component) await this.#closeOne(old.component);
+  }
+
+  /** Puts the policies that hold now around all open components; whoever follows components is told of each. */
+  rewrap(): void {
+    for (const entry of this.#entries) {
+      const { bare, component: old } = entry;
+      if (!bare || !old) continue;
+      const component = wrapped(bare, this.#parts);
+      entry.component = component;
+      this.#open = this.#open.map((one) => (one === old ? component : one));
+      this.#byName.set(component.name, component);
+      this.#tell(component);
+    }
   }
 
   async #remove(entry: Entry): Promise<void> {
@@ -303,11 +333,25 @@ const describe = ({ resource, why }: Entry): string => {
   return why?.startsWith(at) ? why : `${at} (${resource.type}): ${why}`;
 };
 
+const isSecretStore = ({ type }: ComponentResource): boolean => kindOf(type) === "secretstores";
+
+const isActorStore = ({ metadata }: ComponentResource): boolean =>
+  metadata.some(({ name, value }) => name.toLowerCase() === "actorstatestore" && value?.toLowerCase() === "true");
+
+const oneActorStore = (resource: ComponentResource, first: ComponentResource): string =>
+  `${placeOf(resource)}: actorStateStore is already set by ${first.name}; only one store may have it`;
+
 function refuseTwoActorStores(resources: readonly ComponentResource[]): void {
-  const [first, second] = resources.filter(({ metadata }) =>
-    metadata.some(({ name, value }) => name.toLowerCase() === "actorstatestore" && value?.toLowerCase() === "true"),
+  const [first, second] = resources.filter(isActorStore);
+  if (first && second) throw fail("openFailed", { why: oneActorStore(second, first) });
+}
+
+/** Stores for actors that come while another one is in force, or second; they stay out until that one is gone. */
+function surplusActorStores(resources: readonly ComponentResource[], entries: readonly Entry[]) {
+  const wanted = resources.filter(isActorStore);
+  const inForce = entries.find(({ resource }) => isActorStore(resource))?.resource.name;
+  const first = wanted.find(({ name }) => name === inForce) ?? wanted[0];
+  return wanted.flatMap((resource) =>
+    first === undefined || resource === first ? [] : [{ resource, why: oneActorStore(resource, first) }],
   );
-  if (!first || !second) return;
-  const why = `${placeOf(second)}: actorStateStore is already set by ${first.name}; only one store may have it`;
-  throw fail("openFailed", { why });
 }

@@ -48,8 +48,8 @@ export async function loadDriver(registry: Registry, resource: ComponentResource
 }
 
 /**
- * Opens one component: reads its settings, opens the driver within initTimeout and wraps what it gives in policies and
- * metrics. Rejects with the reason and leaves nothing open.
+ * Opens one component, bare of policies and metrics: reads its settings and opens the driver within initTimeout. Rejects
+ * with the reason and leaves nothing open.
  */
 export async function openComponent(
   parts: OpeningParts,
@@ -58,7 +58,7 @@ export async function openComponent(
   readSecret: (reference: SecretReference) => Promise<string>,
   closing: AbortSignal,
 ): Promise<Component> {
-  const { clock, log, appId, namespace, dataDir, policies, metrics } = parts;
+  const { clock, log, appId, namespace, dataDir } = parts;
   const { name, type, version } = resource;
   const { settings, runtime } = await settingsOf(parts, resource, driver, readSecret);
   const opened = await withDeadline(clock, `opening ${name}`, resource.initTimeoutMs, closing, async (signal) => {
@@ -70,8 +70,12 @@ export async function openComponent(
     await result.close();
     throw signal.reason;
   });
-  const bare = { name, type, version, kind: driver.kind, driver, opened, runtime } as Component;
-  return { ...bare, opened: wrapComponent(bare, policies, metrics, namespace) };
+  return { name, type, version, kind: driver.kind, driver, opened, runtime } as Component;
+}
+
+/** The component that blocks see: with policies and metrics around the calls of the opened driver. */
+export function wrapped(bare: Component, { policies, metrics, namespace }: OpeningParts): Component {
+  return { ...bare, opened: wrapComponent(bare, policies, metrics, namespace) } as Component;
 }
 
 async function settingsOf(

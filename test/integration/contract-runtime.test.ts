@@ -191,3 +191,73 @@ describe("API logging", () => {
     ]);
   });
 });
+
+describe("a change of the resource files", () => {
+  const resource = (kind: string, name: string, spec: object) =>
+    JSON.stringify({ apiVersion: "dapr.io/v1alpha1", kind, metadata: { name }, spec });
+  const retries = (maxRetries: number) =>
+    resource("Resiliency", "r", {
+      policies: { retries: { some: { policy: "constant", duration: "1ms", maxRetries } } },
+      targets: { components: { backend: { outbound: { retry: "some" } } }, apps: { app: { retry: "some" } } },
+    });
+  const write = ({ folder }: InProcessSidecar, name: string, text: string) =>
+    writeFileSync(join(folder, "resources", name), text);
+
+  it("puts other policies in force, for apps and for components that are open", async () => {
+    let asked = 0;
+    const backend = await startHttpServer(() => {
+      asked++;
+      return { status: 503 };
+    });
+    const app = await startHttpApp((_, response) => {
+      asked++;
+      response.writeHead(503).end();
+    });
+    const resources = {
+      "backend.yaml": component("backend", "bindings.http", { url: backend, direction: "output" }),
+      "r.yaml": retries(1),
+    };
+    const sidecar = await start({ resources, args: ["--app-port", `${app.port}`] });
+    await sidecar.whenReady();
+    const attempts = async () => {
+      asked = 0;
+      await sidecar.http({ verb: "POST", path: "/v1.0/bindings/backend", body: '{"operation":"get"}' });
+      await sidecar.http({ path: "/v1.0/invoke/app/method/x" });
+      return asked;
+    };
+    expect(await attempts()).toBe(4);
+    write(sidecar, "r.yaml", retries(3));
+    await expect.poll(attempts, { timeout: 10_000 }).toBe(8);
+    expect(sidecar.log()).toContain("resiliency policies changed");
+  });
+
+  it("puts other HTTP endpoints in force and tells of them", async () => {
+    const url = await startHttpServer((request) => ({ body: `${request.url} ${request.headers["x-key"]}` }));
+    const endpoint = (key: string) =>
+      resource("HTTPEndpoint", "github", { baseUrl: url, headers: [{ name: "x-key", value: key }] });
+    const sidecar = await start({ resources: { "e.yaml": endpoint("1") } });
+    const called = async () => (await sidecar.http({ path: "/v1.0/invoke/github/method/a" })).text;
+    expect(await called()).toBe("/a 1");
+    write(sidecar, "e.yaml", endpoint("2"));
+    await expect.poll(called, { timeout: 10_000 }).toBe("/a 2");
+    write(sidecar, "more.yaml", resource("HTTPEndpoint", "other", { baseUrl: url }));
+    const names = async () => {
+      const { httpEndpoints } = (await sidecar.http({ path: "/v1.0/metadata" })).json() as Record<string, unknown>;
+      return JSON.stringify(httpEndpoints);
+    };
+    await expect.poll(names, { timeout: 10_000 }).toBe('[{"name":"github"},{"name":"other"}]');
+  });
+
+  it("reads an input binding that has changed", async () => {
+    const heard: string[] = [];
+    const app = await startHttpApp((request, response) => {
+      heard.push(`${request.method} ${request.url}`);
+      response.end();
+    });
+    const tick = (route: string) => component("tick", "bindings.cron", { schedule: "@every 1s", route });
+    const sidecar = await start({ resources: { "tick.yaml": tick("/old") }, args: ["--app-port", `${app.port}`] });
+    await expect.poll(() => heard, { timeout: 5000 }).toContain("POST /old");
+    write(sidecar, "tick.yaml", tick("/new"));
+    await expect.poll(() => heard, { timeout: 10_000 }).toContain("POST /new");
+  });
+});

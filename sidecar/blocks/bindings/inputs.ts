@@ -16,18 +16,29 @@ export interface InputParts {
   readonly log: ScopedLog;
 }
 
-/** The input side: events from outside go to the app while it is healthy. */
+/** What is read from, and how it went. */
+interface Reading {
+  readonly component: Component<"bindings">;
+  readonly subscription: Promise<Subscription | undefined>;
+}
+
+/** The input side: events from outside go to the app while it is healthy. A component that is opened anew is read anew. */
 export function openInputBindings(parts: InputParts): { close(): Promise<void> } {
-  const reading = new Map<string, Promise<Subscription | undefined>>();
+  const reading = new Map<string, Reading>();
   let attached = false;
   const attach = (component: Component<"bindings">) => {
-    if (!attached || reading.has(component.name)) return;
-    reading.set(component.name, startReading(parts, component));
+    const before = reading.get(component.name);
+    if (!attached || before?.component === component) return;
+    const begin = async () => {
+      await end(before);
+      return startReading(parts, component);
+    };
+    reading.set(component.name, { component, subscription: begin() });
   };
   const detach = async () => {
     const open = [...reading.values()];
     reading.clear();
-    await Promise.all(open.map(async (subscription) => (await subscription)?.close()));
+    await Promise.all(open.map(end));
   };
   const endOpen = parts.components.onOpen("bindings", attach);
   const endWatch = parts.health.watch((healthy) => {
@@ -44,6 +55,8 @@ export function openInputBindings(parts: InputParts): { close(): Promise<void> }
     },
   };
 }
+
+const end = async (reading: Reading | undefined): Promise<void> => (await reading?.subscription)?.close();
 
 async function startReading(parts: InputParts, component: Component<"bindings">): Promise<Subscription | undefined> {
   const { app, policies, noteEvent, log } = parts;

@@ -36,7 +36,15 @@ export class Endpoints {
 
   constructor(parts: EndpointsParts) {
     this.#parts = parts;
-    for (const resource of parts.resources) this.#named.set(resource.name, resource);
+    this.declare(parts.resources);
+  }
+
+  /** From now on these resources hold; what is in flight to others may be cut off. */
+  declare(resources: readonly HttpEndpointResource[]): void {
+    const before = new Map(this.#named);
+    this.#named.clear();
+    for (const resource of resources) this.#named.set(resource.name, resource);
+    for (const [name, resource] of before) if (this.#named.get(name) !== resource) this.#drop(name);
   }
 
   /** Names of the resources. */

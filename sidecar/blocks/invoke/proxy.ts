@@ -3,7 +3,7 @@ import type { Log } from "../../../components/contract/driver.ts";
 import { fail } from "../../../specs/errors.ts";
 import type { App } from "../../kernel/app.ts";
 import type { Components } from "../../kernel/components.ts";
-import type { Config, ResolvePairs } from "../../kernel/config-types.ts";
+import type { Config, HttpEndpointResource, ResolvePairs } from "../../kernel/config-types.ts";
 import type { HeaderMap, InvokeProxy, Peers } from "../../kernel/exchange.ts";
 import { firstHeader } from "../../kernel/headers.ts";
 import type { AnyMethod } from "../../kernel/method.ts";
@@ -40,6 +40,8 @@ export interface InvokeParts {
 /** Service invocation: the wires' fallback, what peers bring, and the legacy gRPC method. */
 export interface Invoke extends InvokeProxy, Receiver {
   readonly methods: readonly AnyMethod[];
+  /** Replaces the HTTPEndpoint resources. */
+  declareEndpoints(resources: readonly HttpEndpointResource[]): void;
   /** Closes the connections to foreign hosts. Idempotent. */
   close(): Promise<void>;
 }
@@ -75,6 +77,7 @@ export function openInvoke(parts: InvokeParts): Invoke {
         return failedAnswer(error);
       }
     },
+    declareEndpoints: (resources) => endpoints.declare(resources),
     async close() {
       endpoints.close();
     },

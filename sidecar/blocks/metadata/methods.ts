@@ -20,6 +20,8 @@ export interface Facts {
   readonly version: string;
   components(): readonly ComponentStatus[];
   subscriptions(): readonly (Subscription & { readonly type: SubscriptionType })[];
+  /** The resources in force now; those of `config` are the ones of the start. */
+  declared(): Pick<Config, "httpEndpoints" | "resiliency">;
   /** Why the sidecar is not ready; undefined: it is. */
   notReady(): string | undefined;
   /** Why the outbound APIs are not ready; undefined: they are. */
@@ -128,7 +130,7 @@ function capabilitiesOf({ type, capabilities }: ComponentStatus): string[] {
 }
 
 function describe(
-  { config, version, components, subscriptions }: Facts,
+  { config, version, components, subscriptions, declared }: Facts,
   extended: ReadonlyMap<string, string>,
 ): Metadata {
   const { app } = config;
@@ -148,8 +150,8 @@ function describe(
       deadLetterTopic: one.deadLetterTopic ?? "",
       type: PubsubSubscriptionType[one.type],
     })),
-    httpEndpoints: config.httpEndpoints.map(({ name }) => ({ name })),
-    resiliencies: config.resiliency.map(({ name }) => ({ name })),
+    httpEndpoints: declared().httpEndpoints.map(({ name }) => ({ name })),
+    resiliencies: declared().resiliency.map(({ name }) => ({ name })),
     actorRuntime: { runtimeStatus: ActorStatus.DISABLED, hostReady: false, placement: "placement: disconnected" },
     ...(app.port === undefined
       ? {}

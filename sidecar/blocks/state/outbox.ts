@@ -64,21 +64,31 @@ const markKey = (id: string): string => `outbox-${id}`;
 /** A transaction that has not committed by then never will: its sidecar is gone. */
 const abandonedMs = 5 * 60_000;
 
-/** Opens the outbox of every state store that has one configured, as the stores open. */
+/** Opens the outbox of every state store that has one configured, as the stores open; one of a store that opens anew too. */
 export function openOutbox(parts: OutboxParts): Outbox {
   const open = new Map<string, OpenedOutbox>();
+  const closing = new Set<Promise<void>>();
+  const end = (name: string) => {
+    const before = open.get(name);
+    if (!before) return;
+    open.delete(name);
+    const ended = before.close().finally(() => closing.delete(ended));
+    closing.add(ended);
+  };
   const ignore = parts.components.onOpen("state", (component) => {
     const { name, runtime } = component;
+    end(name);
     const pubsubName = runtime["outboxPublishPubsub"];
     const topic = runtime["outboxPublishTopic"];
-    if (typeof pubsubName !== "string" || typeof topic !== "string" || !pubsubName || !topic || open.has(name)) return;
+    if (typeof pubsubName !== "string" || typeof topic !== "string" || !pubsubName || !topic) return;
     open.set(name, new OpenedOutbox(parts, parts.storeOf(component), { pubsubName, topic }));
   });
   return {
     of: ({ name }) => open.get(name),
     async close() {
       ignore();
-      await Promise.all([...open.values()].map((outbox) => outbox.close()));
+      for (const name of [...open.keys()]) end(name);
+      await Promise.all(closing);
     },
   };
 }

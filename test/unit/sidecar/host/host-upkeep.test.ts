@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { Component } from "../../../../sidecar/kernel/components.ts";
 import type { ComponentResource } from "../../../../sidecar/kernel/config-types.ts";
-import { Fixture, resource, settled } from "./fake-components.ts";
+import type { Policy } from "../../../../sidecar/kernel/policy.ts";
+import { Fixture, resource, settled, store } from "./fake-components.ts";
 
 describe("a component that may fail", () => {
   it("is tried again in the background, more and more rarely, until it opens", async () => {
@@ -145,5 +146,53 @@ describe("changed resources", () => {
     behaviours["a"] = { open: () => Promise.reject(new Error("down")) };
     expect(await host.apply([resource("a")], isSame)).toMatchObject({ opened: [], failed: ["down"] });
     expect(host.find("state", "a")).toBe(before);
+  });
+
+  it("open secret stores before what may need them", async () => {
+    const { host, events } = new Fixture([]);
+    await host.start();
+    await host.apply([resource("a"), store("vault")], isSame);
+    expect(events.filter((event) => event.startsWith("opened"))).toEqual(["opened vault", "opened a"]);
+  });
+
+  it("that make a second store for actors wait until the first is gone", async () => {
+    const metadata = [{ name: "actorStateStore", value: "true", line: 1 }];
+    const first = resource("first", { metadata });
+    const second = resource("second", { metadata });
+    const { host } = new Fixture([first]);
+    await host.start();
+    const other = resource("other");
+    const { opened, failed } = await host.apply([second, first, other], isSame);
+    expect(opened).toEqual(["other"]);
+    expect(failed).toEqual([expect.stringContaining("actorStateStore is already set by first")]);
+    expect(await host.apply([second, other], isSame)).toMatchObject({ opened: ["second"], closed: ["first"] });
+  });
+
+  it("of policies are put around what is open, and followers are told", async () => {
+    let ran = 0;
+    const policy: Policy = {
+      retries: false,
+      run: (attempt) => {
+        ran++;
+        return attempt(undefined, 1);
+      },
+    };
+    let inForce: Policy | undefined;
+    const policies = { component: () => inForce, app: () => undefined, builtIn: () => policy };
+    const { host, events } = new Fixture([resource("a")], { policies });
+    await host.start();
+    const told: string[] = [];
+    host.onOpen("state", ({ name }) => void told.push(name));
+    await host.find("state", "a")?.opened.get("k", { metadata: {} }, {});
+    inForce = policy;
+    host.rewrap();
+    await host.find("state", "a")?.opened.get("k", { metadata: {} }, {});
+    expect([ran, told]).toEqual([1, ["a", "a"]]);
+    inForce = undefined;
+    host.rewrap();
+    await host.find("state", "a")?.opened.get("k", { metadata: {} }, {});
+    expect(ran).toBe(1);
+    await host.close();
+    expect(events.filter((event) => event === "closed a")).toHaveLength(1);
   });
 });

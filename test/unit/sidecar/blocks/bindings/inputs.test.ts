@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { BindingHandler } from "../../../../../components/contract/bindings.ts";
 import { openInputBindings } from "../../../../../sidecar/blocks/bindings/inputs.ts";
 import type { App, AppHealth } from "../../../../../sidecar/kernel/app.ts";
+import type { Component, Components } from "../../../../../sidecar/kernel/components.ts";
 import type { Policies, Policy } from "../../../../../sidecar/kernel/policy.ts";
 import { componentsOf, type OpenPart } from "../../../../support/components.ts";
 import { KeptScopedLog } from "../../../../support/wires.ts";
@@ -46,6 +47,15 @@ interface Given {
 }
 
 function open(part: OpenPart<"bindings">, { wants = true, policy, others = [] }: Given = {}) {
+  let follow = (_: Component<"bindings">) => {};
+  const fixed = componentsOf(...([part, ...others] as unknown as OpenPart[]));
+  const components: Components = {
+    ...fixed,
+    onOpen(kind, listener) {
+      follow = listener as unknown as typeof follow;
+      return fixed.onOpen(kind, listener);
+    },
+  };
   const events: Event[] = [];
   const asked: string[] = [];
   const log = new KeptScopedLog();
@@ -72,7 +82,7 @@ function open(part: OpenPart<"bindings">, { wants = true, policy, others = [] }:
   };
   const policies = { component: () => policy } as unknown as Policies;
   const inputs = openInputBindings({
-    components: componentsOf(...([part, ...others] as unknown as OpenPart[])),
+    components,
     policies,
     app,
     health,
@@ -82,7 +92,12 @@ function open(part: OpenPart<"bindings">, { wants = true, policy, others = [] }:
     for (const listener of listeners) listener(healthy);
     await settled();
   };
-  return { inputs, events, asked, log, state, turn, listeners };
+  const openAnew = async (other: OpenPart<"bindings">) => {
+    const [component] = componentsOf(other as unknown as OpenPart).all("bindings");
+    if (component) follow(component);
+    await settled();
+  };
+  return { inputs, events, asked, log, state, turn, listeners, openAnew };
 }
 
 describe("an input binding", () => {
@@ -160,6 +175,18 @@ describe("an input binding", () => {
     state.answer = () => Promise.reject(new Error("the app answered 500"));
     await expect(source.handler?.({ data: Buffer.from("e"), metadata: {} })).rejects.toThrow("the app answered 500");
     expect(log.lines.join()).toContain("the app did not take an event");
+  });
+
+  it("that is opened anew is read anew, and what it was before no more", async () => {
+    const [source, next] = [new Source(), new Source()];
+    const { openAnew, events, turn } = open(source.part("orders"));
+    await settled();
+    await openAnew(next.part("orders"));
+    expect([source.opened, source.closed, next.opened, next.closed]).toEqual([1, 1, 1, 0]);
+    await next.handler?.({ data: Buffer.from("e"), metadata: {} });
+    expect(events).toHaveLength(1);
+    await turn(false);
+    expect(next.closed).toBe(1);
   });
 
   it("delivers under its inbound policy", async () => {

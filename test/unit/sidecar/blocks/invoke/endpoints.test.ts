@@ -126,6 +126,21 @@ describe("endpoints", () => {
     expect(opened()).toBe(152);
   });
 
+  it("are those that were declared last, and others are closed", async () => {
+    const url = await startHttpServer(echo);
+    const [kept, changed] = [resource(url), resource(`${url}/old`, { name: "changed" })];
+    const { endpoints, opened } = open([kept, changed]);
+    await ask(endpoints, "github");
+    await ask(endpoints, "changed");
+    endpoints.declare([kept, resource(`${url}/new`, { name: "changed" }), resource(url, { name: "more" })]);
+    await ask(endpoints, "github");
+    expect(opened()).toBe(2);
+    expect(JSON.parse(await ask(endpoints, "changed"))).toMatchObject({ url: "/new/a?q=1" });
+    expect(endpoints.has("more")).toBe(true);
+    endpoints.declare([]);
+    expect(endpoints.has("github")).toBe(false);
+  });
+
   it("must be URLs", async () => {
     await expect(open([]).endpoints.require("http://")).rejects.toMatchObject({ reason: "invokeBadTarget" });
   });

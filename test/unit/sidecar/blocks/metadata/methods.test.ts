@@ -10,8 +10,10 @@ async function factsOf(
   ...flags: string[]
 ): Promise<Facts & { readonly shutdowns: boolean[] }> {
   const shutdowns: boolean[] = [];
+  const config = await loadConfig(["--app-id", "shop", ...flags], {});
   return {
-    config: await loadConfig(["--app-id", "shop", ...flags], {}),
+    config,
+    declared: () => config,
     version: "1.2.3",
     components: () => [],
     subscriptions: () => [],

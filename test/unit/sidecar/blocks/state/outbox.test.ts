@@ -4,6 +4,7 @@ import type { OutboxPubsub } from "../../../../../sidecar/blocks/state/outbox.ts
 import { openOutbox } from "../../../../../sidecar/blocks/state/outbox.ts";
 import type { Planned } from "../../../../../sidecar/blocks/state/writes.ts";
 import type { TopicEvent, Verdict } from "../../../../../sidecar/kernel/app.ts";
+import type { Component } from "../../../../../sidecar/kernel/components.ts";
 import { Request } from "../../../../../sidecar/kernel/request.ts";
 import { StateItemSchema } from "../../../../../specs/gen/dapr/proto/common/v1/common_pb.js";
 import { FakeClock } from "../../../../support/fake-clock.ts";
@@ -103,6 +104,36 @@ describe("a store's outbox", () => {
   it("listens to a topic of its own, on a pubsub of its own where one is named", async () => {
     expect((await open()).pubsub.subscribed).toEqual([{ pubsubName: "pubsub", topic: "defaultappordersoutbox" }]);
     expect((await open({ runtime: { outboxPubsub: "other" } })).pubsub.subscribed[0]?.pubsubName).toBe("other");
+  });
+
+  it("of a store that is opened anew takes the place of the old one", async () => {
+    const { components, stores } = await openStores({ runtime: configured });
+    let follow = (_: Component<"state">) => {};
+    const pubsub = new FakePubsub();
+    const outbox = openOutbox({
+      components: {
+        ...components,
+        onOpen(kind, listener) {
+          follow = listener as unknown as typeof follow;
+          return components.onOpen(kind, listener);
+        },
+      },
+      pubsub,
+      storeOf: (component) => stores.of(component),
+      appId: "app",
+      namespace: "default",
+      clock: new FakeClock(),
+      log: new KeptLog(),
+    });
+    const [component] = components.all("state");
+    if (!component) throw new Error("no store");
+    const before = outbox.of(stores.of(component));
+    follow({ ...component });
+    const after = outbox.of(stores.of(component));
+    expect([pubsub.closed, pubsub.subscribed.length, after === before]).toEqual([1, 2, false]);
+    follow({ ...component, runtime: {} });
+    expect([pubsub.closed, outbox.of(stores.of(component))]).toEqual([2, undefined]);
+    await outbox.close();
   });
 
   it("ends its subscription when it is closed", async () => {
