@@ -1,4 +1,3 @@
-import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import type { Clock } from "../components/contract/driver.ts";
 import { registry } from "../components/registry.gen.ts";
@@ -41,6 +40,7 @@ import type { Config, Resource } from "./kernel/config-types.ts";
 import { openLog, type ScopedLog } from "./kernel/log.ts";
 import type { AnyMethod } from "./kernel/method.ts";
 import { Metrics } from "./kernel/metrics.ts";
+import { ownAddress } from "./own-address.ts";
 import { openPeers } from "./peers/open.ts";
 import { openPeerServer } from "./peers/server.ts";
 import { openTracing } from "./telemetry/tracing.ts";
@@ -497,11 +497,4 @@ async function blockUntil(ms: number, health: AppHealth | undefined): Promise<vo
       }
     });
   });
-}
-
-/** The address that peers on this and other machines reach us at. */
-function ownAddress(listenAddress: string): string {
-  if (listenAddress !== "" && listenAddress !== "0.0.0.0" && listenAddress !== "::") return listenAddress;
-  const all = Object.values(networkInterfaces()).flatMap((one) => one ?? []);
-  return all.find(({ family, internal }) => family === "IPv4" && !internal)?.address ?? "127.0.0.1";
 }

@@ -3,7 +3,9 @@ import { loadConfig } from "./config/config.ts";
 import { parseFlags } from "./config/parse-flags.ts";
 import { giveBackMemory } from "./give-back-memory.ts";
 import { systemClock } from "./kernel/clock.ts";
+import type { Config } from "./kernel/config-types.ts";
 import { type Sidecar, startSidecar } from "./main.ts";
+import { ownAddress } from "./own-address.ts";
 
 export interface RunOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -40,7 +42,10 @@ export async function runSidecar(argv: readonly string[], { env, version, help }
     for (;;) {
       request = Promise.withResolvers<"stop" | "reload">();
       if (signals > 0) stop();
-      const sidecar = await startSidecar(await loadConfig(argv, env), {
+      const config = await loadConfig(argv, env);
+      // For what reads the environment: envRef, secretstores.local.env and programs that are started from here.
+      Object.assign(process.env, ownVariables(config));
+      const sidecar = await startSidecar(config, {
         env,
         version,
         onShutdown: (force) => (force ? systemClock.after(forcedExitMs, () => process.exit(1)) : stop()),
@@ -57,6 +62,20 @@ export async function runSidecar(argv: readonly string[], { env, version, help }
   } finally {
     process.off("SIGTERM", onSignal).off("SIGINT", onSignal).off("SIGHUP", onHangUp);
   }
+}
+
+/** What the published sidecar puts into its own environment; ports that are chosen later are left out. */
+function ownVariables({ appId, app, listen, hostIp, profile }: Config): Record<string, string> {
+  const ports = {
+    APP_PORT: app.port,
+    DAPR_HTTP_PORT: listen.httpPort,
+    DAPR_GRPC_PORT: listen.grpcPort,
+    DAPR_PORT: listen.internalGrpcPort,
+    DAPR_METRICS_PORT: listen.metrics.port,
+    DAPR_PROFILE_PORT: profile.port,
+  };
+  const known = Object.entries(ports).flatMap(([name, port]) => (port ? [[name, String(port)] as const] : []));
+  return { APP_ID: appId, HOST_ADDRESS: hostIp ?? ownAddress(""), ...Object.fromEntries(known) };
 }
 
 function print(text: string): number {

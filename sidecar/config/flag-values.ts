@@ -1,7 +1,7 @@
 import { didYouMean } from "../kernel/did-you-mean.ts";
 import { durationHint, findDurationMs } from "../kernel/duration.ts";
-import type { Flag } from "./flag.ts";
 import { bytesHint, findBytes } from "../kernel/quantities.ts";
+import type { Flag } from "./flag.ts";
 
 /** What the text of a flag was read as, or why it could not be read. */
 export type FlagReading =

@@ -12,6 +12,7 @@ import {
   type InProcessStart,
   startInProcess,
 } from "../support/in-process-sidecar.ts";
+import { startSidecar as startProgram } from "../support/sidecar.ts";
 import { tempFolder } from "../support/temp-folder.ts";
 
 /** What the runtime promises besides its API: traces, metrics, logs, reloading, by whole sidecars and real calls. */
@@ -259,5 +260,24 @@ describe("a change of the resource files", () => {
     await expect.poll(() => heard, { timeout: 5000 }).toContain("POST /old");
     write(sidecar, "tick.yaml", tick("/new"));
     await expect.poll(() => heard, { timeout: 10_000 }).toContain("POST /new");
+  });
+});
+
+describe("the sidecar as a program", () => {
+  it("tells its environment who it is, for what reads variables", async () => {
+    const resources = { "env.yaml": component("env", "secretstores.local.env") };
+    await using sidecar = await startProgram({
+      appId: "shop",
+      appPort: 65_001,
+      resources,
+      env: { DAPR_HOST_IP: "10.1.2.3" },
+    });
+    const read = async (name: string) =>
+      JSON.parse((await callHttp(sidecar.httpPort, { path: `/v1.0/secrets/env/${name}` })).text)[name] as string;
+    expect([await read("APP_ID"), await read("APP_PORT"), await read("HOST_ADDRESS")]).toEqual([
+      "shop",
+      "65001",
+      "10.1.2.3",
+    ]);
   });
 });

@@ -1,0 +1,8 @@
+import { networkInterfaces } from "node:os";
+
+/** The address that peers on this and other machines reach us at. */
+export function ownAddress(listenAddress: string): string {
+  if (listenAddress !== "" && listenAddress !== "0.0.0.0" && listenAddress !== "::") return listenAddress;
+  const all = Object.values(networkInterfaces()).flatMap((one) => one ?? []);
+  return all.find(({ family, internal }) => family === "IPv4" && !internal)?.address ?? "127.0.0.1";
+}
