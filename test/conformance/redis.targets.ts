@@ -10,6 +10,7 @@ import type { ConfigurationTarget } from "./configuration.suite.ts";
 import type { LockTarget } from "./lock.suite.ts";
 import type { PubsubTarget } from "./pubsub.suite.ts";
 import type { StateTarget } from "./state.suite.ts";
+import { fresh } from "./target.ts";
 
 const isMissing = !(await requireService("redis"));
 /** A server keeps its own time. */
@@ -60,7 +61,7 @@ export const redisBindingTarget: BindingTarget = {
     request: {
       operation: "increment",
       data: Buffer.alloc(0),
-      metadata: { key: "counter-of-the-suite", ttlInSeconds: "0" },
+      metadata: { key: fresh("counter"), ttlInSeconds: "0" },
     },
     answer: "1",
   },

@@ -170,6 +170,41 @@ describe.skipIf(isMissing)("what pubsub.redis keeps", () => {
   });
 });
 
+describe.skipIf(isMissing)("pubsub.redis in a cluster", () => {
+  test("delivers topics of every node, and gives back what a closing subscriber has not handled", async () => {
+    const { settings } = await startServer("redis", { variant: "cluster" });
+    const broker = await openDriver(redisPubsub, { ...settings, ...quick, readTimeout: 500 });
+    const topics = Array.from({ length: 6 }, (_, n) => `cluster-topic-${n}`);
+    const [first, second]: [string[], string[]] = [[], []];
+    let finish = () => {};
+    const gate = new Promise<void>((resolve) => (finish = resolve));
+    const subscribe = (topic: string, into: string[], before: Promise<void>) =>
+      broker.subscribe(
+        { topic, group: "g", metadata: {}, concurrency: 1 },
+        async ({ data, attempt }) => {
+          into.push(`${topic} ${Buffer.from(data).toString()} ${attempt}`);
+          await before;
+          return "ack";
+        },
+        {},
+      );
+    const subscriptions = await Promise.all(topics.map((topic) => subscribe(topic, first, gate)));
+    for (const topic of topics) {
+      for (const text of ["1", "2"]) await broker.publish({ topic, data: bytes(text), metadata: {} }, {});
+    }
+    await expect.poll(() => first.length).toBe(topics.length);
+    const closing = Promise.all(subscriptions.map((subscription) => subscription.close()));
+    finish();
+    await closing;
+    await Promise.all(topics.map((topic) => subscribe(topic, second, gate)));
+    await expect.poll(() => second.length, { timeout: 10_000 }).toBe(topics.length);
+    expect([first.sort(), second.sort()]).toEqual([
+      topics.map((topic) => `${topic} 1 1`),
+      topics.map((topic) => `${topic} 2 1`),
+    ]);
+  });
+});
+
 describe.skipIf(isMissing)("what lock.redis keeps", () => {
   test("is a text with the owner that ends by itself, as others read it", async () => {
     const { admin, settings } = await withServer();
