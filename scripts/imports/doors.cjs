@@ -29,7 +29,7 @@ const doors = {
   pino: ["sidecar/kernel"],
   "prom-client": ["sidecar/kernel"],
   typebox: ["components", "specs/schemas", "sidecar/host"],
-  undici: ["sidecar/app-channel", "sidecar/peers", "components/http"],
+  undici: ["components/http"],
   yaml: ["sidecar/config", "sidecar/cli"],
 };
 
