@@ -1,3 +1,4 @@
+import { causeText } from "../../specs/errors.ts";
 import type { ConfigurationDocument } from "../../specs/schemas/configuration.ts";
 import type {
   AccessControl,
@@ -34,7 +35,7 @@ export function toConfiguration(
   return {
     name: metadata.name,
     tracing: toTracing(spec.tracing, env, checks),
-    metrics: toMetrics(spec.metrics),
+    metrics: toMetrics(spec.metrics, checks),
     httpPipeline: toHandlers(spec.httpPipeline),
     appHttpPipeline: toHandlers(spec.appHttpPipeline),
     ...(accessControl && { accessControl }),
@@ -50,7 +51,11 @@ export function toConfiguration(
   };
 }
 
-function toMetrics({ enabled, recordErrorCodes, http, rules, ...rest }: Spec["metrics"]): MetricsConfig {
+function toMetrics(
+  { enabled, recordErrorCodes, http, rules, ...rest }: Spec["metrics"],
+  checks: Checks,
+): MetricsConfig {
+  checkPatterns(rules, checks);
   const latencyBucketsMs = rest.latencyDistributionBuckets;
   const workflow = rest.workflow;
   const latencyUnitMs = parseDurationMs(workflow?.latencyDistributionUnits ?? "1ms") || 1;
@@ -63,6 +68,22 @@ function toMetrics({ enabled, recordErrorCodes, http, rules, ...rest }: Spec["me
     latencyBucketsMs,
     workflow: { latencyBuckets: own.length > 0 ? own : latencyBucketsMs, latencyUnitMs },
   };
+}
+
+/** A pattern that cannot be read rewrites nothing. */
+function checkPatterns(rules: Spec["metrics"]["rules"], checks: Checks): void {
+  for (const [i, { labels }] of rules.entries()) {
+    for (const [j, { regex }] of labels.entries()) {
+      for (const pattern of Object.values(regex)) {
+        try {
+          new RegExp(pattern);
+        } catch (error) {
+          const keyPath = `spec.metrics.rules[${i}].labels[${j}].regex`;
+          checks.passOver(keyPath, `${JSON.stringify(pattern)} is no pattern`, causeText(error));
+        }
+      }
+    }
+  }
 }
 
 function toHandlers({ handlers }: Spec["httpPipeline"]): PipelineHandler[] {

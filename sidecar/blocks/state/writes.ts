@@ -12,6 +12,8 @@ import {
   StateOptions_StateConcurrency,
   StateOptions_StateConsistency,
 } from "../../../specs/gen/dapr/proto/common/v1/common_pb.js";
+import { payloadOf } from "../../kernel/content-type.ts";
+import { decodeText, parseJson } from "../../kernel/json.ts";
 import { type Store, storedKey } from "./stores.ts";
 
 /** The parts of a StateItem that a write reads; both wires fill them. */
@@ -74,7 +76,16 @@ export function setOperation(store: Store, item: Item): StateOperation & { kind:
     contentType: item.metadata["contentType"],
   };
   const key = storedKey(store, item.key);
+  checkContent(item);
   return { kind: "set", key, data: store.cipher ? store.cipher.encrypt(item.value) : item.value, options };
+}
+
+/** A value that says that it is JSON must be: queries read it. HTTP brings nothing else, so this is for gRPC. */
+function checkContent({ key, value, metadata }: Item): void {
+  const { contentType } = metadata;
+  if (contentType === undefined || payloadOf(contentType) !== "json") return;
+  const what = `the value of ${key}, whose contentType is ${contentType},`;
+  parseJson(decodeText(value, what), what);
 }
 
 /** A deletion of one item. */

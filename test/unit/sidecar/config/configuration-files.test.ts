@@ -325,6 +325,11 @@ const warnings: readonly (readonly [what: string, text: string, says: string])[]
     'spec.tracing.samplingRate: 50 is not a share; write a number from "0" to "1"',
   ],
   [
+    "a pattern that cannot be read",
+    spec("{metrics: {rules: [{name: m, labels: [{name: l, regex: {x: '('}}]}]}}"),
+    'spec.metrics.rules[0].labels[0].regex: "(" is no pattern; Invalid regular expression: /(/: Unterminated group',
+  ],
+  [
     "a protocol in upper case",
     spec("{api: {denied: [{name: state, protocol: HTTP}]}}"),
     'spec.api.denied[0].protocol: is spelt "HTTP"; write "http"',

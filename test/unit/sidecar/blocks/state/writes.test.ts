@@ -17,7 +17,7 @@ describe("a write", () => {
   it("has the stored key and what the item asks for", async () => {
     const { store } = await openStores();
     const asked = item({
-      value: Buffer.from("v"),
+      value: Buffer.from("1"),
       etag: { value: "7" },
       metadata: { ttlInSeconds: "5", contentType: "application/json" },
       options: { concurrency: 1, consistency: 2 },
@@ -25,7 +25,7 @@ describe("a write", () => {
     expect(setOperation(store, asked)).toEqual({
       kind: "set",
       key: "app||k",
-      data: Buffer.from("v"),
+      data: Buffer.from("1"),
       options: {
         etag: "7",
         concurrency: "first-write",
@@ -60,6 +60,26 @@ describe("a write", () => {
       "does not keep a time to live",
     );
     expect(setOperation(store, item({ options: { concurrency: 2 } })).options.concurrency).toBe("last-write");
+  });
+});
+
+describe("a value", () => {
+  const set = async (value: string, metadata: Record<string, string>) => {
+    const { store } = await openStores();
+    const { data } = setOperation(store, item({ value: Buffer.from(value), metadata }));
+    return Buffer.from(data).toString();
+  };
+
+  it("is written as it is", async () => {
+    expect(await set("not { JSON", {})).toBe("not { JSON");
+    expect(await set("not { JSON", { contentType: "text/plain" })).toBe("not { JSON");
+    expect(await set(' { "a" : 1 } ', { contentType: "application/json" })).toBe(' { "a" : 1 } ');
+  });
+
+  it("that says that it is JSON must be", async () => {
+    for (const contentType of ["application/json", "Application/JSON; charset=utf-8"]) {
+      await expect(set("not { JSON", { contentType })).rejects.toMatchObject({ reason: "malformedRequest" });
+    }
   });
 });
 
