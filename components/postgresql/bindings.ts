@@ -2,8 +2,10 @@ import { Type } from "typebox";
 import { causeText, fail, MechaError } from "../../specs/errors.ts";
 import { type BindingAnswer, type BindingRequest, defineBinding } from "../contract/bindings.ts";
 import type { Call } from "../contract/driver.ts";
-import { type Client, clientSettings, openClient } from "./client.ts";
+import type { Client } from "./client.ts";
 import { rowsToJson } from "./column-json.ts";
+import { openClient } from "./open-client.ts";
+import { clientSettings } from "./settings.ts";
 
 const operations = ["exec", "query", "close"] as const;
 type Operation = (typeof operations)[number];

@@ -5,6 +5,10 @@ export class ClaimBuffer {
   #waiting: Claim[] = [];
   readonly #busy = new Set<string>();
 
+  get waiting(): readonly Claim[] {
+    return this.#waiting;
+  }
+
   get size(): number {
     return this.#waiting.length;
   }

@@ -1,63 +1,10 @@
 import { createHash, randomInt } from "node:crypto";
-import type { ClientConfig, QueryArrayResult, QueryResult } from "pg";
-import { Type } from "typebox";
+import type { QueryArrayResult, QueryResult } from "pg";
 import { fail } from "../../specs/errors.ts";
 import type { Call, OpenContext } from "../contract/driver.ts";
-import { choice, durationMs, integer, secret, text } from "../contract/settings.ts";
-import { type Address, type ConnectionSettings, parseConnection } from "./connection-string.ts";
-import { codeOf, isConflict, isLost, openFailure, translate } from "./failures.ts";
+import { isConflict, isLost, translate } from "./failures.ts";
 import type { ChannelWatcher } from "./listener.ts";
-import { type Connection, SharedPool } from "./pool.ts";
-import { mayGoWithoutTls, tlsOptions } from "./tls.ts";
-
-/** Settings of every component that lives in PostgreSQL. */
-export const clientSettings = {
-  connectionString: secret({
-    default: "",
-    description:
-      "`postgres://user:password@host:5432/database` or `host=… user=… password=… dbname=…`; may be left out when host, user and so on are given.",
-    aliases: ["url"],
-    example: "postgres://app:secret@localhost:5432/app",
-  }),
-  host: Type.Optional(text({ description: "Server, or folder of its socket; counts more than connectionString." })),
-  hostaddr: Type.Optional(
-    text({ description: "Address of the server, where the host's name is not to be looked up." }),
-  ),
-  port: Type.Optional(text({ description: "Port of the server; default: 5432." })),
-  database: Type.Optional(text({ description: "Database; default: the user's name." })),
-  user: Type.Optional(text({ description: "User to connect as." })),
-  password: Type.Optional(secret({ description: "Password of the user." })),
-  sslRootCert: Type.Optional(
-    text({
-      description: "Authority of the server's certificate, which is checked then: PEM text or the path of a file.",
-    }),
-  ),
-  timeout: durationMs({ default: 20_000, unit: "s", description: "Longest time of one call." }),
-  maxConns: integer({
-    default: 0,
-    minimum: 0,
-    description: "Most connections, shared by the components with the same settings; 0: 10.",
-  }),
-  connectionMaxIdleTime: durationMs({
-    default: 1_800_000,
-    unit: "s",
-    description: "A connection that nobody uses for so long is closed; 0: never.",
-    aliases: ["connMaxIdleTime"],
-  }),
-  queryExecMode: Type.Optional(
-    choice(["cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"], {
-      description:
-        "`cache_statement` prepares each statement once per connection, the default; the others prepare none, as connection poolers may need.",
-    }),
-  ),
-};
-
-export interface ClientSettings extends ConnectionSettings {
-  readonly timeout: number;
-  readonly maxConns: number;
-  readonly connectionMaxIdleTime: number;
-  readonly queryExecMode?: string | undefined;
-}
+import type { Connection, SharedPool } from "./pool.ts";
 
 /** What a statement gave: rows as arrays, and how many rows it has read or changed. */
 export interface Rows {
@@ -77,127 +24,6 @@ export interface TransactOptions {
   readonly byIndex?: boolean;
   /** Makes another error of that of the statement at this place. */
   readonly refine?: (error: unknown, at: number) => unknown;
-}
-
-const defaultConnections = 10;
-
-/**
- * Opens a component's view of a database. Components of one process with the same settings share their connections.
- * Rejects with `openFailed`, or as `setUp` does, which may make tables; nothing is left open then.
- */
-export async function openClient(
-  settings: ClientSettings,
-  context: OpenContext,
-  setUp: (client: Client) => Promise<void> = async () => {},
-): Promise<Client> {
-  const address = parseConnection(settings);
-  if (address.ignored.length > 0) {
-    context.log.warn(`connectionString: ${address.ignored.join(", ")} is ignored; use the settings of the component`);
-  }
-  const mode = settings.queryExecMode ?? address.queryExecMode ?? "cache_statement";
-  if (mode === "simple_protocol") {
-    context.log.info("queryExecMode simple_protocol: parameters need the extended protocol, so this is done as exec");
-  }
-  const timeoutMs = settings.timeout > 0 ? settings.timeout : 20_000;
-  const pool = await connectPool(address, settings, timeoutMs, context);
-  const client = new Client(pool, timeoutMs, mode === "cache_statement", context);
-  try {
-    await setUp(client);
-    return client;
-  } catch (error) {
-    await client.close();
-    throw codeOf(error) === undefined ? error : openFailure(error, triedOf(address, timeoutMs));
-  }
-}
-
-async function connectPool(
-  address: Address,
-  settings: ClientSettings,
-  timeoutMs: number,
-  context: OpenContext,
-): Promise<SharedPool> {
-  const ssl = await tlsOptions(address);
-  const ways = ssl !== false && mayGoWithoutTls(address) ? [ssl, false] : [ssl];
-  let first: unknown;
-  for (const way of ways) {
-    const pool = await SharedPool.acquire(
-      {
-        address: { ...address, sslMode: way === false ? "disable" : address.sslMode },
-        client: clientConfig(address, way),
-        maxConnections: settings.maxConns || address.poolMaxConns || defaultConnections,
-        maxIdleMs: settings.connectionMaxIdleTime,
-        connectTimeoutMs: address.connectTimeoutMs ?? timeoutMs,
-      },
-      context.clock,
-    );
-    try {
-      pool.giveBack(await unlessAborted(pool, context.signal), false);
-      return pool;
-    } catch (error) {
-      await pool.release();
-      context.signal.throwIfAborted();
-      first ??= error;
-    }
-  }
-  throw openFailure(first, triedOf(address, timeoutMs));
-}
-
-function clientConfig(address: Address, ssl: ClientConfig["ssl"]): ClientConfig {
-  const { host, hostaddr, port, database, user, password, applicationName, options } = address;
-  const given = {
-    host: hostaddr ?? host,
-    port,
-    database,
-    user,
-    password,
-    application_name: applicationName ?? "mecha",
-    options,
-  };
-  return {
-    ...(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as ClientConfig),
-    ...(ssl === undefined ? {} : { ssl }),
-    keepAlive: true,
-    pipeline: true,
-    // Texts as the server writes them; each statement's reader knows what its columns are.
-    types: { getTypeParser: () => (value: string) => value },
-  } as ClientConfig;
-}
-
-function triedOf(address: Address, timeoutMs: number) {
-  const { env } = process;
-  const user = address.user ?? env["PGUSER"] ?? env["USER"] ?? "";
-  return {
-    host: address.hostaddr ?? address.host ?? env["PGHOST"] ?? "localhost",
-    port: address.port ?? Number(env["PGPORT"] ?? 5432),
-    database: address.database ?? env["PGDATABASE"] ?? user,
-    user,
-    timeoutMs: address.connectTimeoutMs ?? timeoutMs,
-  };
-}
-
-/** A connection, or a rejection as soon as the signal aborts. */
-function unlessAborted(pool: SharedPool, signal: AbortSignal | undefined): Promise<Connection> {
-  const connecting = pool.connect();
-  if (!signal) return connecting;
-  return new Promise((resolve, reject) => {
-    let left = false;
-    const leave = () => {
-      left = true;
-      reject(signal.reason);
-    };
-    signal.addEventListener("abort", leave, { once: true });
-    connecting.then(
-      (connection) => {
-        signal.removeEventListener("abort", leave);
-        if (left) pool.giveBack(connection, false);
-        else resolve(connection);
-      },
-      (error) => {
-        signal.removeEventListener("abort", leave);
-        reject(error);
-      },
-    );
-  });
 }
 
 const names = new Map<string, string>();
@@ -378,7 +204,7 @@ export class Client {
     deadline: number,
   ): Promise<T> {
     const { clock, name } = this.#context;
-    const connection = await unlessAborted(this.#pool, signal);
+    const connection = await this.#pool.connect(signal);
     let reason: unknown;
     let isBroken = false;
     let cancelCut = () => {};

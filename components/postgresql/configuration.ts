@@ -7,10 +7,12 @@ import {
 } from "../contract/configuration.ts";
 import type { Call } from "../contract/driver.ts";
 import { requiredText, text } from "../contract/settings.ts";
-import { type Client, clientSettings, openClient } from "./client.ts";
+import type { Client } from "./client.ts";
 import { ConfigurationWatch } from "./configuration-watch.ts";
 import { codeOf } from "./failures.ts";
 import { tableName } from "./names.ts";
+import { openClient } from "./open-client.ts";
+import { clientSettings } from "./settings.ts";
 
 export default defineConfigurationStore({
   type: "configuration.postgresql",

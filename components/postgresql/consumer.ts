@@ -5,6 +5,7 @@ import type { MessageHandler } from "../contract/pubsub.ts";
 import { ClaimBuffer } from "./claim-buffer.ts";
 import type { Claim, MessageLog, Settlement } from "./message-log.ts";
 import { Prefetch } from "./prefetch.ts";
+import { Settling } from "./settling.ts";
 
 export interface ConsumerSettings {
   readonly redeliverInterval: number;
@@ -26,6 +27,7 @@ export interface ConsumerOptions {
 }
 
 const newOwner = () => randomInt(2 ** 48 - 1);
+const unsureMs = 5000;
 const firstPauseMs = 100;
 const longestPauseMs = 5000;
 
@@ -43,20 +45,19 @@ export class Consumer implements Subscription {
   /** Claimed, not yet in the handler. */
   readonly #buffer = new ClaimBuffer();
   /** In the handler, or settled and not yet committed. */
-  #active = 0;
-  #settled: Settlement[] = [];
-  /** To be given back without having been in the handler. */
-  #returned: Claim[] = [];
+  readonly #active = new Set<Claim>();
+  readonly #settling: Settling;
   /** Keys that have been postponed since the claim that goes on began: what it brings of them comes too early. */
   #postponed = new Set<string>();
   #owner = newOwner();
   /** The owner has a lease, which is lost when it cannot be renewed. */
   #isLeased = false;
   #leaseUntil = 0;
+  /** Until then there may be something to mend in the log. */
+  #unsureUntil = 0;
   /** `likely`: the last batch was full. `unknown`: one has to look. */
   #more: "none" | "unknown" | "likely" = "unknown";
   #claiming: Promise<void> | undefined;
-  #settling: Promise<void> | undefined;
   #pauseMs = firstPauseMs;
   #cancelTimer: () => void = () => {};
   #cancelPoll: () => void = () => {};
@@ -70,6 +71,21 @@ export class Consumer implements Subscription {
     this.#options = { ...options, concurrency: Math.max(1, options.concurrency) };
     this.#context = context;
     this.#prefetch = new Prefetch(settings.queueDepth, context.clock);
+    this.#settling = new Settling(log, options.group, {
+      withdraw: (keys) => this.#buffer.withdraw(keys),
+      inHand: () => new Set([...this.#active, ...this.#buffer.waiting].map(({ seq }) => seq)),
+      onPostponing: (keys) => {
+        for (const key of keys) this.#postponed.add(key);
+      },
+      onCommitted: (settled) => this.#committed(settled),
+      onFailed: (error, again) => {
+        // Closing does not wait for a server that is away: the lease ends and the messages are delivered again.
+        if (this.#closed !== undefined) return "give up";
+        this.#beUnsure();
+        this.#failed("settle messages of", error, again);
+        return "again";
+      },
+    });
     this.#pollLater();
     this.wake();
   }
@@ -78,6 +94,16 @@ export class Consumer implements Subscription {
   wake(): void {
     if (this.#more === "none") this.#more = "unknown";
     this.#advance();
+  }
+
+  /** The server was away and is back. */
+  resume(): void {
+    this.#beUnsure();
+    this.wake();
+  }
+
+  #beUnsure(): void {
+    this.#unsureUntil = this.#context.clock.now() + unsureMs;
   }
 
   #pollLater(): void {
@@ -96,15 +122,15 @@ export class Consumer implements Subscription {
       this.#renewNow();
       return;
     }
-    while (this.#active < this.#options.concurrency) {
+    while (this.#active.size < this.#options.concurrency) {
       const claim = this.#buffer.take();
       if (!claim) break;
-      this.#active += 1;
+      this.#active.add(claim);
       if (claim.expiresAt !== undefined && claim.expiresAt <= now) this.#settle(claim, "ack");
       else this.#hand(claim);
     }
-    if (this.#more === "none" || this.#claiming !== undefined) return;
-    const free = this.#options.concurrency - this.#active;
+    if (this.#more === "none" || this.#claiming !== undefined || this.#settling.isFailing) return;
+    const free = this.#options.concurrency - this.#active.size;
     const wanted = this.#prefetch.wanted(free, this.#buffer.startable, this.#buffer.size);
     if (wanted <= 0) return;
     this.#claiming = this.#claim(wanted)
@@ -119,16 +145,20 @@ export class Consumer implements Subscription {
   async #claim(limit: number): Promise<void> {
     const isKnown = this.#more === "likely";
     this.#more = "none";
+    if (this.#unsureUntil > 0) await this.#mend();
     if (!isKnown && !(await this.#look())) return;
     const { topic, group } = this.#options;
     const { clock } = this.#context;
     const owner = this.#owner;
     const postponed = new Set<string>();
     this.#postponed = postponed;
-    const isHolding = this.#isLeased && this.#active + this.#buffer.size + this.#returned.length > 0;
     const until = clock.now() + this.#settings.processingTimeout;
-    const lease = { owner, isHolding, leaseMs: this.#settings.processingTimeout };
-    const claims = await this.#log.claim(topic, group, lease, limit, () => clock.now());
+    const lease = { owner, isHolding: this.#isHolding, leaseMs: this.#settings.processingTimeout };
+    const taking = this.#log.claim(topic, group, lease, limit, () => clock.now());
+    const claims = await taking.catch((error: unknown) => {
+      this.#beUnsure();
+      throw error;
+    });
     if (!claims) {
       this.#leaseLost(owner);
       return;
@@ -139,17 +169,31 @@ export class Consumer implements Subscription {
     // A wake-up may have come in the meantime.
     if (claims.length === limit) this.#more = "likely";
     else if (claims.length > 0) this.#more = "unknown";
-    const early = claims.filter(({ key }) => key !== null && postponed.has(key));
-    this.#buffer.add(early.length === 0 ? claims : claims.filter((claim) => !early.includes(claim)));
-    this.#giveBack(early);
+    // What is still to be given back under the same number is given back with it.
+    const { pending } = this.#settling;
+    const taken = pending.size === 0 ? claims : claims.filter(({ seq }) => !pending.has(seq));
+    const early = taken.filter(({ key }) => key !== null && postponed.has(key));
+    this.#buffer.add(early.length === 0 ? taken : taken.filter((claim) => !early.includes(claim)));
+    this.#settling.giveBack(early);
     if (claims.length > 0) this.#options.onConsumed();
     this.#renewLater();
+  }
+
+  get #isHolding(): boolean {
+    return this.#isLeased && this.#active.size + this.#buffer.size + this.#settling.returned.length > 0;
+  }
+
+  async #mend(): Promise<void> {
+    const known = [...this.#active, ...this.#buffer.waiting, ...this.#settling.returned].map(({ seq }) => seq);
+    await this.#log.mend(this.#options.group, this.#owner, known);
+    // A statement that was on its way may be done later still.
+    if (this.#unsureUntil <= this.#context.clock.now()) this.#unsureUntil = 0;
   }
 
   /** Whether there is anything to take now; else comes back when there will be. */
   async #look(): Promise<boolean> {
     const { topic, group } = this.#options;
-    const { isReady, hasEndedLease, nextMs } = await this.#log.outlook(topic, group, this.#owner);
+    const { isReady, hasEndedLease, nextMs } = await this.#log.outlook(topic, group, this.#owner, this.#isHolding);
     if (hasEndedLease) await this.#log.reclaim(group);
     if (isReady || hasEndedLease) return true;
     this.#cancelTimer();
@@ -185,72 +229,26 @@ export class Consumer implements Subscription {
       this.#context.log.warn(`message ${claim.seq} of topic ${topic} is dropped after ${claim.attempt} attempts`);
     }
     const pause = Math.min(redeliverInterval * 2 ** Math.min(claim.attempt - 1, 40), maxRedeliverInterval);
-    this.#settled.push({ claim, end: settled === "ack" || isLast ? "done" : pause });
-    this.#writeSettled();
+    this.#settling.settle({ claim, end: settled === "ack" || isLast ? "done" : pause });
   }
 
-  #giveBack(claims: readonly Claim[]): void {
-    if (claims.length === 0) return;
-    this.#returned.push(...claims);
-    this.#writeSettled();
-  }
-
-  /** Settles, in one transaction per owner, all that is settled until it begins. */
-  #writeSettled(): void {
-    if (this.#settling !== undefined) return;
-    const settled = this.#settled.splice(0);
-    const postponed = keysOf(settled.filter(({ end }) => end !== "done").map(({ claim }) => claim));
-    const returned = [...this.#returned.splice(0), ...this.#buffer.withdraw(postponed)];
-    for (const key of postponed) this.#postponed.add(key);
-    const all = [...settled, ...returned.map((claim) => ({ claim, end: "back" }) as const)];
-    this.#settling = this.#settleAll(all).then(
-      () => {
-        this.#succeeded();
-        this.#committed(settled, postponed);
-      },
-      (error: unknown) => {
-        if (this.#closed !== undefined) {
-          // Closing does not wait for a server that is away: the lease ends and the messages are delivered again.
-          this.#committed(settled, postponed);
-          return;
-        }
-        this.#settled.unshift(...settled);
-        this.#returned.unshift(...returned);
-        this.#failed("settle messages of", error, () => {
-          this.#settling = undefined;
-          this.#writeSettled();
-        });
-      },
-    );
-  }
-
-  async #settleAll(settlements: readonly Settlement[]): Promise<void> {
-    const owners = new Set(settlements.map(({ claim }) => claim.owner));
-    for (const owner of owners) {
-      const own = owners.size === 1 ? settlements : settlements.filter(({ claim }) => claim.owner === owner);
-      await this.#log.settle(this.#options.group, owner, own);
+  #committed(settled: readonly Settlement[]): void {
+    this.#succeeded();
+    for (const { claim } of settled) {
+      this.#active.delete(claim);
+      if (claim.key !== null) this.#buffer.free(claim.key);
     }
-  }
-
-  #committed(settled: readonly Settlement[], postponed: ReadonlySet<string>): void {
-    this.#settling = undefined;
-    this.#active -= settled.length;
-    // What has come in the meantime of a key that was postponed is too early as well.
-    this.#returned.push(...this.#buffer.withdraw(postponed));
-    for (const { claim } of settled) if (claim.key !== null) this.#buffer.free(claim.key);
-    if (this.#settled.length + this.#returned.length > 0) this.#writeSettled();
-    const hasDone = settled.some(({ end }) => end === "done");
-    if (hasDone) this.#options.onConsumed();
+    if (settled.some(({ end }) => end === "done")) this.#options.onConsumed();
     if (settled.some(({ claim, end }) => end !== "done" || claim.key !== null) && this.#more === "none") {
       this.#more = "unknown";
     }
-    if (this.#active === 0 && this.#settling === undefined) this.#idle?.();
+    if (this.#active.size === 0 && !this.#settling.isBusy) this.#idle?.();
     this.#advance();
   }
 
   /** Keeps the lease while something is held. */
   #renewLater(): void {
-    if (!this.#isLeased || this.#active + this.#buffer.size === 0) return;
+    if (!this.#isHolding) return;
     this.#cancelRenewal ??= this.#context.clock.after(this.#settings.processingTimeout / 3, () => this.#renewNow());
   }
 
@@ -285,7 +283,7 @@ export class Consumer implements Subscription {
   /** The process stood still or the server was away for longer than the lease: others have what it held. */
   #leaseLost(owner: number): void {
     if (owner !== this.#owner) return;
-    if (this.#active + this.#buffer.size > 0) {
+    if (this.#active.size + this.#buffer.size > 0) {
       this.#context.log.warn(
         `the lease on messages of topic ${this.#options.topic} has ended; they are delivered again`,
       );
@@ -318,8 +316,8 @@ export class Consumer implements Subscription {
     this.#cancelTimer();
     this.#cancelPoll();
     await this.#claiming;
-    this.#giveBack(this.#buffer.clear());
-    if (this.#active > 0 || this.#settling !== undefined) {
+    this.#settling.giveBack(this.#buffer.clear());
+    if (this.#active.size > 0 || this.#settling.isBusy) {
       await new Promise<void>((resolve) => {
         this.#idle = resolve;
       });
@@ -333,6 +331,3 @@ export class Consumer implements Subscription {
     }
   }
 }
-
-const keysOf = (claims: readonly Claim[]): ReadonlySet<string> =>
-  new Set(claims.flatMap(({ key }) => (key === null ? [] : [key])));

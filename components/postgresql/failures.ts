@@ -15,6 +15,9 @@ export function codeOf(error: unknown): string | undefined {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
 }
 
+/** The server offers no TLS. */
+export const isWithoutTls = (error: unknown): boolean => /does not support SSL/.test(causeText(error));
+
 /** Two transactions got in each other's way: the same again can succeed. */
 export const isConflict = (error: unknown): boolean => conflicts.has(codeOf(error) ?? "");
 
@@ -98,7 +101,7 @@ function openText(error: unknown, { host, port, database, user, timeoutMs }: Tri
     case "57P03":
       return `the server at ${at} is not ready yet: ${message}`;
   }
-  if (/does not support SSL/.test(message)) {
+  if (isWithoutTls(error)) {
     return `connectionString: the server at ${at} offers no TLS; write sslmode=disable, or switch TLS on there`;
   }
   if (/password must be a (?:non-empty )?string/.test(message)) {

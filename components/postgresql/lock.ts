@@ -3,9 +3,11 @@ import { causeText } from "../../specs/errors.ts";
 import type { OpenContext } from "../contract/driver.ts";
 import { defineLockStore, type LockRequest, type Unlocked } from "../contract/lock.ts";
 import { text } from "../contract/settings.ts";
-import { type Client, clientSettings, openClient } from "./client.ts";
+import type { Client } from "./client.ts";
 import { migrate } from "./migrations.ts";
 import { besideName, indexName, tableName } from "./names.ts";
+import { openClient } from "./open-client.ts";
+import { clientSettings } from "./settings.ts";
 
 const sweepMs = 600_000;
 

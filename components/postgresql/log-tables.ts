@@ -1,5 +1,30 @@
-import type { LogTables } from "./message-log.ts";
-import { indexName } from "./names.ts";
+import { createHash } from "node:crypto";
+import { indexName, tableName } from "./names.ts";
+
+/** The tables of one log, as SQL writes them. */
+export interface LogTables {
+  readonly messages: string;
+  readonly groups: string;
+  readonly deliveries: string;
+  readonly owners: string;
+  /** Channel on which publications are notified. */
+  readonly channel: string;
+}
+
+export function logTables(prefix: string): LogTables {
+  const table = (name: string) => tableName("tablePrefix", prefix + name);
+  const hash = createHash("sha256").update(table("messages")).digest("hex").slice(0, 16);
+  return {
+    messages: table("messages"),
+    groups: table("groups"),
+    deliveries: table("deliveries"),
+    owners: table("owners"),
+    channel: `mecha_messages_${hash}`,
+  };
+}
+
+/** What a notification calls a topic, whose own name may be too long. */
+export const topicMark = (topic: string): string => createHash("sha256").update(topic).digest("base64url");
 
 /** Rows live short here: old versions are to be cleared away after some thousands, not after a fifth of the table. */
 const vacuum = "autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 5000";
@@ -36,6 +61,8 @@ export const logSteps = ({ messages, groups, deliveries, owners }: LogTables): r
   ) WITH (fillfactor = 80, ${vacuum});
   CREATE INDEX IF NOT EXISTS ${indexName(deliveries, "due")} ON ${deliveries} (group_id, due_at) WHERE owner IS NULL;
   CREATE INDEX IF NOT EXISTS ${indexName(deliveries, "key")} ON ${deliveries} (group_id, key, seq) WHERE key IS NOT NULL;
+  CREATE INDEX IF NOT EXISTS ${indexName(deliveries, "waiting")} ON ${deliveries} (group_id, key, seq)
+    WHERE owner IS NULL AND key IS NOT NULL;
   CREATE TABLE IF NOT EXISTS ${owners} (
     id bigint NOT NULL PRIMARY KEY,
     group_id bigint NOT NULL,

@@ -1,7 +1,7 @@
 import { causeText } from "../../specs/errors.ts";
 import type { OpenContext } from "../contract/driver.ts";
 import type { Client, Rows } from "./client.ts";
-import type { LogTables } from "./message-log.ts";
+import type { LogTables } from "./log-tables.ts";
 
 export interface UpkeepSettings {
   /** Milliseconds that messages of a topic without any consumer group are kept. */
@@ -113,15 +113,20 @@ export class LogUpkeep {
 
   /** Looks at the next slice behind `from`; answers where it ends, undefined when all has been looked at. */
   async #deleteConsumed(topic: string, from: string): Promise<string | undefined> {
-    const { messages, groups, deliveries } = this.#tables;
+    const { messages, groups, deliveries, channel } = this.#tables;
+    // By ranges of the number and not row by row, whatever the planner believes about tables that change so fast. Of
+    // several sidecars one does it.
     const { rows } = await this.#write(
-      `WITH slice AS (SELECT seq, published_at FROM ${messages} WHERE topic = $1 AND seq > $2::bigint
-          AND seq <= (SELECT min(position) FROM ${groups} WHERE topic = $1) ORDER BY seq LIMIT ${slice}),
-        gone AS (DELETE FROM ${messages} m USING slice
-          WHERE m.topic = $1 AND m.seq = slice.seq AND slice.published_at <= now() - $3::float8 * interval '1 millisecond'
-            AND NOT EXISTS (SELECT 1 FROM ${groups} g JOIN ${deliveries} d ON d.group_id = g.id
-              WHERE g.topic = $1 AND d.seq = m.seq))
-        SELECT max(seq) FROM slice`,
+      `WITH mine AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(hashtextextended('${channel}-upkeep/' || $1, 0)) AS is_mine),
+        slice AS MATERIALIZED (SELECT max(seq) AS last FROM (SELECT seq FROM ${messages}
+          WHERE topic = $1 AND seq > $2::bigint AND seq <= (SELECT min(position) FROM ${groups} WHERE topic = $1)
+            AND (SELECT is_mine FROM mine) ORDER BY seq LIMIT ${slice}) AS looked),
+        held AS MATERIALIZED (SELECT d.seq FROM ${groups} g JOIN ${deliveries} d ON d.group_id = g.id
+          WHERE g.topic = $1 AND d.seq > $2::bigint AND d.seq <= (SELECT last FROM slice)),
+        gone AS (DELETE FROM ${messages}
+          WHERE topic = $1 AND seq > $2::bigint AND seq <= (SELECT last FROM slice)
+            AND published_at <= now() - $3::float8 * interval '1 millisecond' AND seq NOT IN (SELECT seq FROM held))
+        SELECT last FROM slice`,
       [topic, from, this.#settings.consumedRetention],
     );
     return (rows[0]?.[0] as string | null | undefined) ?? undefined;

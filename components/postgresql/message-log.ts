@@ -1,30 +1,7 @@
-import { createHash } from "node:crypto";
 import type { Call } from "../contract/driver.ts";
 import type { Client, Rows, Statement } from "./client.ts";
-import { tableName } from "./names.ts";
+import { type LogTables, topicMark } from "./log-tables.ts";
 import { fromBytea } from "./state-rows.ts";
-
-/** The tables of one log, as SQL writes them. */
-export interface LogTables {
-  readonly messages: string;
-  readonly groups: string;
-  readonly deliveries: string;
-  readonly owners: string;
-  /** Channel on which publications are notified. */
-  readonly channel: string;
-}
-
-export function logTables(prefix: string): LogTables {
-  const table = (name: string) => tableName("tablePrefix", prefix + name);
-  const hash = createHash("sha256").update(table("messages")).digest("hex").slice(0, 16);
-  return {
-    messages: table("messages"),
-    groups: table("groups"),
-    deliveries: table("deliveries"),
-    owners: table("owners"),
-    channel: `mecha_messages_${hash}`,
-  };
-}
 
 export interface NewMessage {
   /** Messages with the same key are handled one after the other; null: with no regard to others. */
@@ -66,8 +43,11 @@ export interface Outlook {
   readonly nextMs: number | undefined;
 }
 
-/** So many that wait for their key are made ready at once. */
-const woken = 256;
+/**
+ * Of those that wait for a key so many are due. The owner of the key takes them as it goes; others have to pass over
+ * them whenever they look.
+ */
+const woken = 8;
 
 /**
  * Messages in the order of their publication, and per consumer group how far it has come: `position` is the last message
@@ -134,7 +114,9 @@ export class MessageLog {
     return String(rows[0]?.[0]);
   }
 
-  async outlook(topic: string, group: string, owner: number): Promise<Outlook> {
+  /** @param own its lease counts as that of another while it holds nothing */
+  async outlook(topic: string, group: string, own: number, isHolding: boolean): Promise<Outlook> {
+    const owner = isHolding ? own : 0;
     const { messages, groups, deliveries, owners } = this.#tables;
     const waiting = `FROM ${deliveries} d WHERE d.group_id = $2 AND d.owner IS NULL`;
     const inMs = (time: string) => `(extract(epoch FROM ${time} - now()) * 1000)::float8`;
@@ -213,45 +195,48 @@ export class MessageLog {
 
   /** Ends claims; those that are no longer their owner's are left alone. All are of one owner. */
   async settle(group: string, owner: number, settlements: readonly Settlement[]): Promise<void> {
-    const { deliveries } = this.#tables;
     const done = settlements.filter(({ end }) => end === "done").map(({ claim }) => claim);
     const others = settlements.filter(({ end }) => end !== "done");
+    if (done.length > 0) await this.#acknowledge(group, owner, done);
+    if (others.length > 0) await this.#release(group, owner, others);
+  }
+
+  async #acknowledge(group: string, owner: number, done: readonly Claim[]): Promise<void> {
+    const { deliveries } = this.#tables;
+    await this.#client.write(
+      `DELETE FROM ${deliveries} WHERE group_id = $1 AND owner = $2 AND seq = ANY($3::bigint[])`,
+      [group, owner, done.map(({ seq }) => seq)],
+      {},
+    );
     const keys = [...new Set(done.flatMap(({ key }) => (key === null ? [] : [key])))];
-    const isKeyed = keys.length > 0 || others.some(({ claim }) => claim.key !== null);
-    const statements: Statement[] = isKeyed ? [this.#turn(group)] : [];
-    if (done.length > 0) {
-      statements.push({
-        sql: `DELETE FROM ${deliveries} WHERE group_id = $1 AND owner = $2 AND seq = ANY($3::bigint[])`,
-        values: [group, owner, done.map(({ seq }) => seq)],
-      });
-    }
-    if (others.length > 0) {
-      statements.push({
-        sql: `UPDATE ${deliveries} d SET owner = NULL, attempt = d.attempt - one.taken_back,
-            due_at = now() + one.pause * interval '1 millisecond'
-          FROM unnest($3::bigint[], $4::float8[], $5::int[]) AS one (seq, pause, taken_back)
-          WHERE d.group_id = $1 AND d.owner = $2 AND d.seq = one.seq`,
-        values: [
-          group,
-          owner,
-          others.map(({ claim }) => claim.seq),
-          others.map(({ end }) => (typeof end === "number" ? end : 0)),
-          others.map(({ end }) => (typeof end === "number" ? 0 : 1)),
-        ],
-      });
-    }
-    if (keys.length > 0) {
-      statements.push({
-        sql: `UPDATE ${deliveries} d SET due_at = now() FROM unnest($2::text[]) AS done (key)
-          CROSS JOIN LATERAL (SELECT seq FROM ${deliveries} w WHERE w.group_id = $1 AND w.key = done.key
-            AND w.owner IS NULL AND w.due_at = 'infinity' ORDER BY w.seq LIMIT ${woken}) AS next
-          WHERE d.group_id = $1 AND d.seq = next.seq`,
-        values: [group, keys],
-      });
-    }
-    const [only] = statements;
-    if (statements.length === 1 && only) await this.#client.write(only.sql, only.values, {});
-    else await this.#client.transact(statements, {});
+    if (keys.length === 0) return;
+    // Behind the turn, and not with it: a claim that saw these messages has parked what follows them by now, and nobody
+    // waits in line for the disk.
+    const wake = {
+      sql: `UPDATE ${deliveries} d SET due_at = now() FROM unnest($2::text[]) AS done (key)
+        CROSS JOIN LATERAL (SELECT seq, due_at FROM ${deliveries} w WHERE w.group_id = $1 AND w.key = done.key
+          AND w.owner IS NULL ORDER BY w.seq LIMIT ${woken}) AS next
+        WHERE d.group_id = $1 AND d.seq = next.seq AND next.due_at = 'infinity'`,
+      values: [group, keys],
+    };
+    await this.#client.transact([this.#turn(group), wake], {}, { durable: false, byIndex: true });
+  }
+
+  async #release(group: string, owner: number, others: readonly Settlement[]): Promise<void> {
+    await this.#client.write(
+      `UPDATE ${this.#tables.deliveries} d SET owner = NULL, attempt = d.attempt - one.taken_back,
+          due_at = now() + one.pause * interval '1 millisecond'
+        FROM unnest($3::bigint[], $4::float8[], $5::int[]) AS one (seq, pause, taken_back)
+        WHERE d.group_id = $1 AND d.owner = $2 AND d.seq = one.seq`,
+      [
+        group,
+        owner,
+        others.map(({ claim }) => claim.seq),
+        others.map(({ end }) => (typeof end === "number" ? end : 0)),
+        others.map(({ end }) => (typeof end === "number" ? 0 : 1)),
+      ],
+      {},
+    );
   }
 
   #lease(group: string, owner: number, leaseMs: number): Statement {
@@ -273,6 +258,25 @@ export class MessageLog {
   async renew(owner: number, leaseMs: number): Promise<boolean> {
     const { sql, values } = this.#renewal(owner, leaseMs);
     return (await this.#client.write(sql, values, {})).count === 1;
+  }
+
+  /**
+   * Mends what a broken connection or a crash of the server leaves: gives back what the owner has been given by claims
+   * whose answers it never got, and makes due what waits for nothing any more.
+   */
+  async mend(group: string, owner: number, known: readonly string[]): Promise<void> {
+    const { deliveries } = this.#tables;
+    const giveBack = `UPDATE ${deliveries} SET owner = NULL, due_at = now(), attempt = attempt - 1
+      WHERE group_id = $1 AND owner = $2 AND seq <> ALL($3::bigint[])`;
+    const wake = `UPDATE ${deliveries} d SET due_at = now() WHERE d.group_id = $1 AND d.due_at = 'infinity'
+      AND NOT EXISTS (SELECT 1 FROM ${deliveries} e WHERE e.group_id = $1 AND e.key = d.key AND e.seq < d.seq
+        AND e.due_at IS DISTINCT FROM 'infinity')`;
+    const statements = [
+      this.#turn(group),
+      { sql: giveBack, values: [group, owner, known] },
+      { sql: wake, values: [group] },
+    ];
+    await this.#client.transact(statements, {}, { byIndex: true });
   }
 
   /** Gives up what the owner holds: it is due at once, and other members hear of it. */
@@ -328,6 +332,3 @@ function toClaims(taken: Rows | undefined, owner: number, now: number): readonly
     };
   });
 }
-
-/** What a notification calls a topic, whose own name may be too long. */
-export const topicMark = (topic: string): string => createHash("sha256").update(topic).digest("base64url");

@@ -1,10 +1,13 @@
+import { fail } from "../../specs/errors.ts";
 import type { Call, OpenContext } from "../contract/driver.ts";
 import { durationMs, text } from "../contract/settings.ts";
 import type { GetOptions, SetOptions, StateOperation, StateStore, WriteOptions } from "../contract/state.ts";
-import { type Client, type ClientSettings, openClient } from "./client.ts";
+import type { Client } from "./client.ts";
 import { codeOf } from "./failures.ts";
 import { migrate } from "./migrations.ts";
 import { indexName, tableName } from "./names.ts";
+import { openClient } from "./open-client.ts";
+import type { ClientSettings } from "./settings.ts";
 import { type Layout, StateTable } from "./state-table.ts";
 import { sweepEvery } from "./state-upkeep.ts";
 
@@ -37,7 +40,13 @@ export async function openState(settings: StateSettings, parts: StateParts, cont
   const { layout, steps, migrationKey, cleanupKey } = parts;
   const metadataTable = settings.metadataTableName;
   const client = await openClient(settings, context, async (opened) => {
-    await migrate(opened, { metadataTable, key: migrationKey, steps });
+    try {
+      await migrate(opened, { metadataTable, key: migrationKey, steps });
+    } catch (error) {
+      if (codeOf(error) === undefinedColumn) await checkColumns(opened, layout);
+      throw error;
+    }
+    await checkColumns(opened, layout);
     await indexBytes(opened, layout.table, context);
   });
   const table = new StateTable(client, layout);
@@ -67,6 +76,31 @@ export async function openState(settings: StateSettings, parts: StateParts, cont
     },
   } satisfies StateStore & Record<string, unknown>;
   return { client, store };
+}
+
+const undefinedColumn = "42703";
+
+/** Fails with `openFailed` for a table that another program laid out differently. */
+async function checkColumns(client: Client, { table, value, updated, expires }: Layout): Promise<void> {
+  const { rows } = await client.read(
+    `SELECT attname, format_type(atttypid, NULL) FROM pg_attribute
+      WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped`,
+    [table],
+    {},
+  );
+  const types = new Map(rows as readonly (readonly [string, string])[]);
+  const wanted = [
+    ...value.map(({ column, type }) => [column, type] as const),
+    ...[updated, expires].map((column) => [column, "timestamp with time zone"] as const),
+  ];
+  const problems = wanted
+    .filter(([column, type]) => types.get(column) !== type)
+    .map(([column, type]) => `column ${column} is ${types.get(column) ?? "missing"}, not ${type}`);
+  if (!types.has("key")) problems.unshift("column key is missing");
+  if (problems.length === 0) return;
+  throw fail("openFailed", {
+    why: `table ${table} has another layout: ${problems.join(", ")}; name another table, or move this one away`,
+  });
 }
 
 /** Listing needs an index in the order of bytes; tables of our own have it as their key, tables of others may not. */

@@ -78,9 +78,26 @@ export class SharedPool {
     return shared;
   }
 
-  /** A connection for one use; give it back with `giveBack`. */
-  connect(): Promise<Connection> {
-    return this.#pool.connect() as Promise<Connection>;
+  /** A connection for one use; give it back with `giveBack`. Rejects as soon as the signal aborts. */
+  connect(signal: AbortSignal | undefined): Promise<Connection> {
+    const connecting = this.#pool.connect() as Promise<Connection>;
+    if (!signal) return connecting;
+    return new Promise((resolve, reject) => {
+      let hasLeft = false;
+      const leave = () => {
+        hasLeft = true;
+        reject(signal.reason);
+      };
+      signal.addEventListener("abort", leave, { once: true });
+      const settle = (then: () => void) => {
+        signal.removeEventListener("abort", leave);
+        then();
+      };
+      connecting.then(
+        (connection) => settle(() => (hasLeft ? this.giveBack(connection, false) : resolve(connection))),
+        (error) => settle(() => reject(error)),
+      );
+    });
   }
 
   /** @param isBroken it is closed instead of being used again */

@@ -25,10 +25,10 @@ export class Prefetch {
    * @param held how many wait for a start
    */
   wanted(free: number, startable: number, held: number): number {
-    // Messages of one key wait for each other; they must not fill the room of others.
-    const room = Math.max(this.#limit, free) + most - held;
-    if (startable > this.#ahead / 2) return 0;
-    return Math.min(free + this.#ahead - startable, most, room);
+    if (held <= this.#ahead / 2) return Math.min(free + this.#ahead - held, most);
+    // What is held waits for its keys: messages of other keys may be had, though not without end.
+    if (startable < free && held < this.#limit + most) return free - startable;
+    return 0;
   }
 
   /** Notes a batch of `count` messages where `asked` were wanted. */

@@ -10,13 +10,15 @@ import {
   type SubscribeOptions,
 } from "../contract/pubsub.ts";
 import { durationMs, integer, text } from "../contract/settings.ts";
-import { type Client, clientSettings, openClient } from "./client.ts";
+import type { Client } from "./client.ts";
 import { Consumer, type ConsumerSettings } from "./consumer.ts";
-import { logSteps } from "./log-tables.ts";
+import { type LogTables, logSteps, logTables, topicMark } from "./log-tables.ts";
 import { LogUpkeep, type UpkeepSettings } from "./log-upkeep.ts";
-import { type LogTables, logTables, MessageLog, type NewMessage, topicMark } from "./message-log.ts";
+import { MessageLog, type NewMessage } from "./message-log.ts";
 import { migrate } from "./migrations.ts";
+import { openClient } from "./open-client.ts";
 import { Publisher } from "./publisher.ts";
+import { clientSettings } from "./settings.ts";
 
 const day = 24 * 3_600_000;
 
@@ -188,7 +190,7 @@ class Broker {
           if (!this.#client.isEcho(processId)) this.#wake(mark);
         },
         onResume: () => {
-          for (const mark of this.#consumers.keys()) this.#wake(mark);
+          for (const consumers of this.#consumers.values()) for (const consumer of consumers) consumer.resume();
         },
       });
     } catch (error) {

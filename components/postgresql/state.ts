@@ -2,10 +2,10 @@ import { Type } from "typebox";
 import { fail } from "../../specs/errors.ts";
 import { text } from "../contract/settings.ts";
 import { defineStateStore } from "../contract/state.ts";
-import { clientSettings } from "./client.ts";
 import { queryJson } from "./json-query.ts";
 import { indexName, tableName } from "./names.ts";
 import { openState, stateSettings } from "./open-state.ts";
+import { clientSettings } from "./settings.ts";
 import { fromStoredJson, toStoredJson } from "./state-rows.ts";
 import type { Layout } from "./state-table.ts";
 

@@ -2,9 +2,9 @@ import { Type } from "typebox";
 import { fail } from "../../specs/errors.ts";
 import { text } from "../contract/settings.ts";
 import { defineStateStore } from "../contract/state.ts";
-import { clientSettings } from "./client.ts";
 import { indexName, tableName } from "./names.ts";
 import { openState, stateSettings } from "./open-state.ts";
+import { clientSettings } from "./settings.ts";
 import { fromBytea, toBytea } from "./state-rows.ts";
 import type { Layout } from "./state-table.ts";
 

@@ -34,5 +34,7 @@ test("fast handlers get more and more in advance, up to the limit, and slow ones
 test("messages that wait for their key leave room for those of others, but not without end", () => {
   const prefetch = new Prefetch(20, new FakeClock());
   expect(prefetch.wanted(5, 0, 400)).toBe(5);
+  expect(prefetch.wanted(5, 3, 400)).toBe(2);
+  expect(prefetch.wanted(5, 5, 400)).toBe(0);
   expect(prefetch.wanted(5, 0, 532)).toBe(0);
 });
