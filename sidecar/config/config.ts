@@ -37,7 +37,7 @@ export async function loadConfig(argv: readonly string[], env: Env): Promise<Con
   return deepFreeze<Config>({
     ...identity(values, env),
     app: toApp(values, env),
-    listen: toListen(values, env),
+    listen: toListen(values, env, configuration),
     limits: toLimits(values, given),
     shutdown: toShutdown(values),
     log: toLog(values, configuration),

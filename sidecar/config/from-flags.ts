@@ -32,7 +32,7 @@ export function toApp(values: FlagValues, env: Env): AppConfig {
   };
 }
 
-export function toListen(values: FlagValues, env: Env): ListenConfig {
+export function toListen(values: FlagValues, env: Env, { metrics }: Configuration): ListenConfig {
   const publicPort = values["dapr-public-port"];
   const socketDir = values["unix-domain-socket"];
   return {
@@ -46,7 +46,7 @@ export function toListen(values: FlagValues, env: Env): ListenConfig {
     ...(socketDir ? { unixDomainSocketDir: socketDir } : {}),
     h2c: !isTruthy(env["DAPR_HTTP_DISABLE_H2C"]),
     metrics: {
-      enabled: values["enable-metrics"],
+      enabled: values["enable-metrics"] && metrics.enabled,
       port: values["metrics-port"],
       address: values["metrics-listen-address"],
     },

@@ -67,6 +67,7 @@ export class Host implements Components {
   async start(): Promise<void> {
     refuseTwoActorStores(this.#parts.resources);
     this.#entries = this.#parts.resources.map(newEntry);
+    this.#countLoaded(this.#entries.length);
     for (const entry of this.#entries) entry.tried = this.#firstTry(entry);
     await Promise.all(this.#entries.map((entry) => entry.tried));
     const broken = this.#entries.filter((entry) => entry.state === "failed" && !entry.resource.ignoreErrors);
@@ -92,6 +93,7 @@ export class Host implements Components {
       .filter((one) => !surplus.some(({ resource }) => resource === one))
       // Secret stores first: others may need what they hold.
       .sort((a, b) => Number(isSecretStore(b)) - Number(isSecretStore(a)));
+    this.#countLoaded(changed.length);
     for (const resource of changed) {
       const entry = newEntry(resource);
       try {
@@ -168,6 +170,10 @@ export class Host implements Components {
       this.#failed(entry, error);
       if (entry.resource.ignoreErrors) this.#retryLater(entry, firstRetryMs);
     }
+  }
+
+  #countLoaded(by: number): void {
+    this.#parts.metrics?.count("runtime_component_loaded", "Components found in resource files.", {})(by);
   }
 
   #failed(entry: Entry, error: unknown): void {

@@ -123,6 +123,15 @@ test("logging of calls follows the flag, else the Configuration", async () => {
   expect(flag.log.apiLogging.enabled).toBe(false);
 });
 
+test("metrics are there unless the flag or the Configuration says no", async () => {
+  const text = "apiVersion: dapr.io/v1alpha1\nkind: Configuration\nspec: {metrics: {enabled: false}}";
+  const path = join(tempFolder({ "c.yaml": text }), "c.yaml");
+  const enabled = async (flags: string) => (await load(`--app-id a ${flags}`)).listen.metrics.enabled;
+  expect(await enabled("")).toBe(true);
+  expect(await enabled("--enable-metrics=false")).toBe(false);
+  expect(await enabled(`--config ${path}`)).toBe(false);
+});
+
 test("components that a Configuration denies are not loaded", async () => {
   const text = "apiVersion: dapr.io/v1alpha1\nkind: Configuration\nspec: {components: {deny: [state.x]}}";
   const folder = tempFolder({ "a.yaml": component, "c.yaml": text });

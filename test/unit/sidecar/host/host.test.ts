@@ -133,6 +133,7 @@ describe("opening components", () => {
     behaviours["b"] = { open: () => Promise.reject(new Error("down")) };
     await host.start();
     const { text: lines } = await metrics.expose();
+    expect(lines).toContain("dapr_runtime_component_loaded 2");
     expect(lines).toContain('dapr_runtime_component_init_total{component="state.fake"} 1');
     expect(lines).toContain(
       'dapr_runtime_component_init_fail_total{component="state.fake",reason="init",componentName="b"} 1',
