@@ -40,7 +40,7 @@ import type { Config, Resource } from "./kernel/config-types.ts";
 import { openLog, type ScopedLog } from "./kernel/log.ts";
 import type { AnyMethod } from "./kernel/method.ts";
 import { Metrics } from "./kernel/metrics.ts";
-import { ownAddress } from "./own-address.ts";
+import { anyAddress, ownAddress } from "./own-address.ts";
 import { openPeers } from "./peers/open.ts";
 import { openPeerServer } from "./peers/server.ts";
 import { openTracing } from "./telemetry/tracing.ts";
@@ -398,7 +398,7 @@ function httpPlaces({ listen, appId }: Config): Place[] {
 
 function grpcAddresses({ listen, appId }: Config): string[] {
   if (listen.unixDomainSocketDir) return [`unix:${join(listen.unixDomainSocketDir, `dapr-${appId}-grpc.socket`)}`];
-  const hosts = listen.addresses.length > 0 ? listen.addresses : ["[::]"];
+  const hosts = listen.addresses.length > 0 ? listen.addresses : [anyAddress()];
   return hosts.map((host) => `${host.includes(":") && !host.startsWith("[") ? `[${host}]` : host}:${listen.grpcPort}`);
 }
 
