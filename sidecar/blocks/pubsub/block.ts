@@ -82,6 +82,7 @@ export function openPubsubBlock(deps: PubsubBlockDeps): PubsubBlock {
     courses,
   });
   const streams = new Streams({ brokers, attachments, courses });
+  const unfollow = components.onOpen("pubsub", (component) => streams.follow(brokers.of(component)));
   return {
     methods: [publishEvent(brokers, publisher), bulkPublishEvent(brokers, publisher), streams.method()],
     start: async () => subscriptions.start(),
@@ -95,6 +96,7 @@ export function openPubsubBlock(deps: PubsubBlockDeps): PubsubBlock {
       return subscriptions.addInternal({ pubsubName, topic, metadata, routes: [{ match: "", path: "" }] }, deliver);
     },
     async close() {
+      unfollow();
       await Promise.all([subscriptions.close(), streams.close()]);
     },
   };

@@ -12,7 +12,7 @@ import { type AnyMethod, method } from "../../kernel/method.ts";
 import type { Request } from "../../kernel/request.ts";
 import { topicEventRequest } from "../../kernel/topic-event.ts";
 import { Attachment, type AttachmentDeps } from "./attachment.ts";
-import type { Brokers } from "./brokers.ts";
+import type { Broker, Brokers } from "./brokers.ts";
 import { type CourseDeps, deliveryTo } from "./course.ts";
 import { Held } from "./settling.ts";
 import type { SubscriptionStatus } from "./subscriptions.ts";
@@ -53,13 +53,8 @@ export class Streams {
     const { brokers, attachments, courses } = this.#deps;
     const broker = brokers.require(subscription.pubsubName);
     if (subscription.topic === "") throw fail("topicEmpty", { name: broker.name });
-    const stream = new Stream(subscription, (deliver) => {
-      return new Attachment(
-        broker,
-        subscription,
-        () => deliveryTo(deliver, broker, subscription, courses),
-        attachments,
-      );
+    const stream = new Stream(subscription, broker, (at, deliver) => {
+      return new Attachment(at, subscription, () => deliveryTo(deliver, at, subscription, courses), attachments);
     });
     this.#open.add(stream);
     const leave = () => stream.end();
@@ -77,6 +72,13 @@ export class Streams {
     }
     void stream.read(messages);
     return stream.responses();
+  }
+
+  /** A component that was opened anew gets the streams of the one before. */
+  follow(broker: Broker): void {
+    for (const stream of this.#open) {
+      if (stream.subscription.pubsubName === broker.name) stream.moveTo(broker);
+    }
   }
 
   statuses(): SubscriptionStatus[] {
@@ -110,9 +112,15 @@ function readInitial(first: Incoming | undefined): Subscription {
   };
 }
 
+type AttachmentFor = (broker: Broker, deliver: (event: TopicEvent) => Promise<Verdict>) => Attachment;
+
 class Stream {
   readonly subscription: Subscription;
-  readonly attachment: Attachment;
+  readonly #attachmentFor: AttachmentFor;
+  #broker: Broker;
+  /** Attachments to components that are there no more, until what they owe is settled. */
+  #left: Promise<unknown> | undefined;
+  attachment: Attachment;
   /** Resolves when the stream is over. */
   readonly ended: Promise<void>;
   #over = false;
@@ -123,15 +131,32 @@ class Stream {
   /** Events that wait for their reply; two of one id are told apart by their order. */
   readonly #owed = new Map<string, Reply[]>();
 
-  constructor(
-    subscription: Subscription,
-    attachmentFor: (deliver: (event: TopicEvent) => Promise<Verdict>) => Attachment,
-  ) {
+  constructor(subscription: Subscription, broker: Broker, attachmentFor: AttachmentFor) {
     this.subscription = subscription;
+    this.#broker = broker;
+    this.#attachmentFor = attachmentFor;
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
     });
-    this.attachment = attachmentFor((event) => this.#deliver(event));
+    this.attachment = this.#attachTo(broker);
+  }
+
+  #attachTo(broker: Broker): Attachment {
+    return this.#attachmentFor(broker, (event) => this.#deliver(event));
+  }
+
+  #detach(): Promise<unknown> {
+    const closed = this.attachment.close();
+    return this.#left ? Promise.all([this.#left, closed]) : closed;
+  }
+
+  /** Goes on at another component of the same name. */
+  moveTo(broker: Broker): void {
+    if (this.#over || broker === this.#broker) return;
+    this.#broker = broker;
+    this.#left = this.#detach();
+    this.attachment = this.#attachTo(broker);
+    this.attachment.start();
   }
 
   attach(): Promise<void> {
@@ -216,12 +241,12 @@ class Stream {
     const held = new Held(error === undefined ? "the stream is over" : `the stream has failed: ${causeText(error)}`);
     for (const replies of [...this.#owed.values()]) for (const reply of replies) reply.reject(held);
     this.#wake();
-    void this.attachment.close().then(this.#resolveEnded);
+    void this.#detach().then(() => this.#resolveEnded());
   }
 
   /** Waits for the replies that are owed, then ends. */
   async finish(): Promise<void> {
-    await this.attachment.close();
+    await this.#detach();
     this.end();
     await this.ended;
   }

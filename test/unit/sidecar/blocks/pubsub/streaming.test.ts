@@ -298,4 +298,22 @@ describe("beside other subscriptions", () => {
     await receive("1");
     expect([client.received.length, app.ids]).toEqual([2, ["1"]]);
   });
+
+  test("a stream goes on at a component that is opened anew, and what it owes to the old one is settled there", async () => {
+    const { open, receive, broker, components, block } = streaming();
+    const client = await open(initial);
+    await receive("1");
+    const next = new FakeBroker();
+    components.open("ps", { broker: next });
+    await settled();
+    expect([next.subscribed.length, broker.closed.length]).toEqual([1, 0]);
+    next.deliver({ topic: "t", data: Buffer.from('{"id":"2","data":"x"}') });
+    await settled();
+    expect(client.received).toEqual(["initialResponse", "event 1", "event 2"]);
+    await client.send(processed("1"), processed("2"));
+    expect([broker.acknowledged, broker.closed.length, next.acknowledged]).toEqual([["t/m1"], 1, ["t/m1"]]);
+    expect(block.subscriptions()).toMatchObject([{ origin: "STREAMING", state: "attached" }]);
+    await block.close();
+    expect([client.over, next.closed.length]).toEqual([true, 1]);
+  });
 });
