@@ -147,7 +147,7 @@ class Stream {
 
   #detach(): Promise<unknown> {
     const closed = this.attachment.close();
-    return this.#left ? Promise.all([this.#left, closed]) : closed;
+    return this.#left === undefined ? closed : Promise.all([this.#left, closed]);
   }
 
   /** Goes on at another component of the same name. */
