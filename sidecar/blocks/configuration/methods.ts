@@ -7,7 +7,7 @@ import { type Components, requireComponent } from "../../kernel/components.ts";
 import type { ScopedLog } from "../../kernel/log.ts";
 import { type AnyMethod, type HttpInput, method, type Route } from "../../kernel/method.ts";
 import type { Policies } from "../../kernel/policy.ts";
-import { Changes, Subscriptions } from "./subscriptions.ts";
+import { Changes, type Store, Subscriptions } from "./subscriptions.ts";
 import { configurationWrites } from "./writes.ts";
 
 export interface ConfigurationParts {
@@ -28,11 +28,20 @@ export function openConfigurationBlock(parts: ConfigurationParts): {
   close(): Promise<void>;
 } {
   const subscriptions = new Subscriptions();
-  const store = (name: string) =>
+  const component = (name: string) =>
     requireComponent(parts.components, "configuration", name, {
       none: () => fail("configurationNotConfigured", {}),
       unknown: (unknown, known) => fail("configurationNotFound", { name: unknown, known }),
-    }).opened;
+    });
+  const store = (name: string) => component(name).opened;
+  const unfollow = parts.components.onOpen("configuration", (opened) => {
+    subscriptions.follow(opened).catch((error: unknown) => {
+      parts.log.error("a changed store does not take its subscriptions", {
+        store: opened.name,
+        error: causeText(error),
+      });
+    });
+  });
 
   /** Opens a subscription; `onChange` hears of changes from then on. */
   const subscribe = async (
@@ -42,11 +51,12 @@ export function openConfigurationBlock(parts: ConfigurationParts): {
     onChange: (id: string, items: ConfigurationItems) => void,
     changes?: Changes,
   ): Promise<string> => {
-    const opened = store(storeName);
+    const asked = component(storeName);
     const id = randomUUID();
+    const openAt = ({ opened }: Store) =>
+      opened.subscribe([...keys].sort(), metadata, (items) => onChange(id, items), {});
     try {
-      const open = await opened.subscribe([...keys].sort(), metadata, (items) => onChange(id, items), {});
-      await subscriptions.add(id, open, changes);
+      await subscriptions.add(id, { store: asked, subscription: await openAt(asked), openAt, changes });
       return id;
     } catch (error) {
       throw fail(
@@ -128,8 +138,8 @@ export function openConfigurationBlock(parts: ConfigurationParts): {
     const storeName = http.params["storeName"] ?? "";
     store(storeName);
     if (!app) throw fail("appChannelMissing", {});
-    const policy = parts.policies.component(storeName, "configuration", "inbound");
     const id = await subscribe(storeName, http.queryAll("key"), http.metadata, (subscription, items) => {
+      const policy = parts.policies.component(storeName, "configuration", "inbound");
       app.configurationChanged(storeName, subscription, items, policy).catch((error: unknown) => {
         parts.log.error("the app did not take a configuration change", { store: storeName, error: causeText(error) });
       });
@@ -140,7 +150,10 @@ export function openConfigurationBlock(parts: ConfigurationParts): {
   return {
     methods: [get, stream, unsubscribe, ...configurationWrites(store)],
     routes: [{ verbs: ["GET"], paths: under("/subscribe"), group: "configuration", run: subscribeHttp }],
-    close: () => subscriptions.close(),
+    async close() {
+      unfollow();
+      await subscriptions.close();
+    },
   };
 }
 

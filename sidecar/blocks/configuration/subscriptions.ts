@@ -1,5 +1,6 @@
 import type { ConfigurationItems } from "../../../components/contract/configuration.ts";
 import type { Subscription } from "../../../components/contract/driver.ts";
+import type { Component } from "../../kernel/components.ts";
 
 interface Message {
   readonly id: string;
@@ -41,21 +42,47 @@ export class Changes {
   }
 }
 
-interface Open {
+export type Store = Component<"configuration">;
+
+/** A subscription as it was asked for. */
+export interface Asked {
+  /** The component that it was opened at. */
+  readonly store: Store;
   readonly subscription: Subscription;
+  /** Opens the same at another component of that name. */
+  readonly openAt: (store: Store) => Promise<Subscription>;
   /** Of a subscription that a stream reads. */
-  readonly changes: Changes | undefined;
+  readonly changes?: Changes | undefined;
 }
 
 /** The open subscriptions of all configuration stores, by id. */
 export class Subscriptions {
-  readonly #open = new Map<string, Open>();
+  readonly #open = new Map<string, Asked>();
   #closed = false;
 
   /** Keeps a subscription until it is ended. After `close` it is closed at once. */
-  async add(id: string, subscription: Subscription, changes?: Changes): Promise<void> {
-    this.#open.set(id, { subscription, changes });
+  async add(id: string, asked: Asked): Promise<void> {
+    this.#open.set(id, asked);
     if (this.#closed) await this.end(id);
+  }
+
+  /** A store that was opened anew gets the subscriptions of the one before. Those that it does not take end. */
+  async follow(store: Store): Promise<void> {
+    const left = [...this.#open].filter(([, asked]) => asked.store.name === store.name && asked.store !== store);
+    await Promise.all(left.map(([id, asked]) => this.#move(id, asked, store)));
+  }
+
+  async #move(id: string, asked: Asked, store: Store): Promise<void> {
+    try {
+      const subscription = await asked.openAt(store);
+      // It was ended, or has moved on, meanwhile.
+      if (this.#open.get(id) !== asked) return await subscription.close();
+      this.#open.set(id, { ...asked, store, subscription });
+      await asked.subscription.close();
+    } catch (error) {
+      if (this.#open.get(id) === asked) await this.end(id);
+      throw error;
+    }
   }
 
   /** False: no such subscription. */

@@ -1,8 +1,10 @@
 import { type EventEmitter, once } from "node:events";
 import { describe, expect, it } from "vitest";
+import type { ConfigurationStore } from "../../../../../components/contract/configuration.ts";
 import memory from "../../../../../components/memory/configuration.ts";
 import { openConfigurationBlock } from "../../../../../sidecar/blocks/configuration/methods.ts";
 import type { App } from "../../../../../sidecar/kernel/app.ts";
+import type { Component, Components } from "../../../../../sidecar/kernel/components.ts";
 import type { Policies } from "../../../../../sidecar/kernel/policy.ts";
 import type { SubscribeConfigurationResponse } from "../../../../../specs/gen/dapr/proto/runtime/v1/configuration_pb.js";
 import { Dapr } from "../../../../../specs/gen/dapr/proto/runtime/v1/dapr_pb.js";
@@ -45,10 +47,26 @@ async function open({
       if (told.length > 1) throw new Error("the app answered 500");
     },
   } as unknown as App;
-  const components = componentsOf({ name: "config", driver: memory, opened: store });
+  const fixed = componentsOf({ name: "config", driver: memory, opened: store });
+  let follow = (_: Component<"configuration">) => {};
+  const components: Components = {
+    ...fixed,
+    onOpen(kind, listener) {
+      follow = listener as unknown as typeof follow;
+      return fixed.onOpen(kind, listener);
+    },
+  };
+  /** The store is opened anew. */
+  const openAnew = async (instead: Partial<ConfigurationStore> = {}) => {
+    const next = { ...(await openDriver(memory, { values })), ...instead };
+    const [component] = componentsOf({ name: "config", driver: memory, opened: next }).all("configuration");
+    if (component) follow(component);
+    await new Promise((turn) => setImmediate(turn));
+    return next;
+  };
   const policies = { component: (...about: unknown[]) => about.join(" "), app: () => undefined } as unknown as Policies;
   const block = openConfigurationBlock({ components, app: withApp ? app : undefined, policies, log });
-  return { block, store: real, counted, told, log };
+  return { block, store: real, counted, told, log, openAnew };
 }
 
 async function http(given: Parameters<typeof open>[0] = {}) {
@@ -206,6 +224,22 @@ describe("subscribing over gRPC", () => {
     expect(counted.subscribed).toBe(0);
     expect(await wire.call(subscribeConfiguration, { storeName: "config" })).toMatchObject({ code: 0 });
     expect(counted.subscribed).toBe(0);
+  });
+
+  it("goes on at a store that is opened anew, and ends where that one does not take it", async () => {
+    const { block, counted, openAnew, log } = await open();
+    const wire = await startGrpcWire({ methods: block.methods });
+    const call = wire.caller.open(subscribeConfiguration);
+    const answered = whole(call as never);
+    call.end({ storeName: "config", keys: ["a"] });
+    const { id } = await next(call);
+    const opened = await openAnew();
+    expect(counted.subscribed).toBe(0);
+    await opened.put?.({ a: { value: "9" } }, {});
+    expect(await next(call)).toMatchObject({ id, items: { a: { value: "9" } } });
+    await openAnew({ subscribe: () => Promise.reject(new Error("disk")) });
+    expect((await answered).code).toBe(0);
+    expect(log.lines.join()).toContain("a changed store does not take its subscriptions");
   });
 
   it("says so when an unknown subscription is to be ended", async () => {
