@@ -1,3 +1,4 @@
+import { hostname } from "node:os";
 import { type Context, context, type Span, SpanKind, SpanStatusCode, TraceFlags, trace } from "@opentelemetry/api";
 import { MechaError } from "../../specs/errors.ts";
 import type { Config, ResolvedPair } from "../kernel/config-types.ts";
@@ -40,7 +41,10 @@ export async function openTracing(
     resource: resourceFromAttributes({
       "service.name": config.appId,
       "service.version": version,
+      "host.name": hostname(),
+      "process.pid": process.pid,
       "k8s.namespace.name": config.namespace,
+      ...(config.podName !== undefined && { "k8s.pod.name": config.podName }),
     }),
     sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(tracing.samplingRate) }),
     spanProcessors: processors,

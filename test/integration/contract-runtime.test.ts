@@ -61,7 +61,10 @@ describe("traces", () => {
     });
     const home = tempFolder();
     const tracing = { samplingRate: "1", zipkin: { endpointAddress: `${collector}/api/v2/spans` } };
-    const given = { env: { MECHA_HOME: home }, resources: { "bus.yaml": component("bus", "pubsub.in-memory") } };
+    const given = {
+      env: { MECHA_HOME: home, POD_NAME: "pod-1" },
+      resources: { "bus.yaml": component("bus", "pubsub.in-memory") },
+    };
     const args = configuration({ tracing });
     const callee = await start({ ...given, args: [...args, "--app-id", "callee", "--app-port", `${app.port}`] });
     const caller = await start({ ...given, args: [...args, "--app-id", "caller"] });
@@ -95,6 +98,8 @@ describe("traces", () => {
       "dapr.app_id": "caller",
       "dapr.protocol": "http",
       "dapr.status_code": "200",
+      "process.pid": String(process.pid),
+      "k8s.pod.name": "pod-1",
     });
     expect(spans.filter(({ name }) => name.includes("Health"))).toEqual([]);
   });
