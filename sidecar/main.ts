@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import type { Clock } from "../components/contract/driver.ts";
 import { registry } from "../components/registry.gen.ts";
 import { causeText, fail } from "../specs/errors.ts";
@@ -40,17 +39,18 @@ import type { Config, Resource } from "./kernel/config-types.ts";
 import { openLog, type ScopedLog } from "./kernel/log.ts";
 import type { AnyMethod } from "./kernel/method.ts";
 import { Metrics } from "./kernel/metrics.ts";
-import { anyAddress, ownAddress } from "./own-address.ts";
+import { ownAddress } from "./kernel/own-address.ts";
+import { Readiness } from "./kernel/readiness.ts";
 import { openPeers } from "./peers/open.ts";
 import { openPeerServer } from "./peers/server.ts";
 import { openTracing } from "./telemetry/tracing.ts";
 import { watching } from "./telemetry/watching.ts";
 import { apiAccess } from "./wire/api-access.ts";
 import { openGrpcServer } from "./wire/grpc/server.ts";
-import type { Place } from "./wire/http/listen.ts";
 import { openHttpServer } from "./wire/http/server.ts";
 import { openMetricsServer } from "./wire/metrics-server.ts";
 import { Pipeline } from "./wire/pipeline.ts";
+import { grpcAddresses, httpPlaces } from "./wire/places.ts";
 
 export interface SidecarOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -390,18 +390,6 @@ async function openWires(
   return { grpc, http, internal, metrics: metricsServer };
 }
 
-function httpPlaces({ listen, appId }: Config): Place[] {
-  if (listen.unixDomainSocketDir) return [{ socket: join(listen.unixDomainSocketDir, `dapr-${appId}-http.socket`) }];
-  const hosts = listen.addresses.length > 0 ? listen.addresses : [undefined];
-  return hosts.map((host) => ({ host: host?.replace(/^\[(.*)\]$/, "$1"), port: listen.httpPort }));
-}
-
-function grpcAddresses({ listen, appId }: Config): string[] {
-  if (listen.unixDomainSocketDir) return [`unix:${join(listen.unixDomainSocketDir, `dapr-${appId}-grpc.socket`)}`];
-  const hosts = listen.addresses.length > 0 ? listen.addresses : [anyAddress()];
-  return hosts.map((host) => `${host.includes(":") && !host.startsWith("[") ? `[${host}]` : host}:${listen.grpcPort}`);
-}
-
 /** The resources in force. */
 type Declared = {
   -readonly [K in "components" | "subscriptions" | "resiliency" | "httpEndpoints"]: Config[K];
@@ -458,31 +446,6 @@ async function announce({ config, log }: Site, { resolver }: Base, port: number)
     await resolver.register({ appId, namespace, address }, {});
   } catch (error) {
     log.error("this sidecar could not be registered; other apps will not find it", { error: causeText(error) });
-  }
-}
-
-/** Whether the sidecar may be sent work, and why not. */
-class Readiness {
-  outbound = false;
-  stopping = false;
-  #appReached: boolean;
-  readonly close: () => void;
-
-  constructor(health: AppHealth | undefined) {
-    this.#appReached = health === undefined;
-    this.close =
-      health?.watch((healthy) => {
-        this.#appReached ||= healthy;
-      }) ?? (() => {});
-  }
-
-  whyNot(): string | undefined {
-    return this.whyNotOutbound() ?? (this.#appReached ? undefined : "the app does not listen on its port yet");
-  }
-
-  whyNotOutbound(): string | undefined {
-    if (this.stopping) return "it is shutting down";
-    return this.outbound ? undefined : "it is starting";
   }
 }
 

@@ -4,8 +4,8 @@ import { parseFlags } from "./config/parse-flags.ts";
 import { giveBackMemory } from "./give-back-memory.ts";
 import { systemClock } from "./kernel/clock.ts";
 import type { Config } from "./kernel/config-types.ts";
+import { ownAddress } from "./kernel/own-address.ts";
 import { type Sidecar, startSidecar } from "./main.ts";
-import { ownAddress } from "./own-address.ts";
 
 export interface RunOptions {
   readonly env: Readonly<Record<string, string | undefined>>;

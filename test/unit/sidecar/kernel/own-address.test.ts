@@ -1,6 +1,6 @@
 import type { NetworkInterfaceInfo } from "node:os";
 import { expect, it } from "vitest";
-import { anyAddress, ownAddress } from "../../../sidecar/own-address.ts";
+import { anyAddress, ownAddress } from "../../../../sidecar/kernel/own-address.ts";
 
 const at = (family: "IPv4" | "IPv6") => ({ family }) as NetworkInterfaceInfo;
 
