@@ -25,6 +25,8 @@ export default defineConfig({
         pool,
         testTimeout: seconds * 1000,
         hookTimeout: seconds * 1000,
+        // What a test waits for may take as long as the test: a busy machine is no failure.
+        expect: { poll: { timeout: seconds * 900, interval: 20 } },
         // A test that changes the environment or a global gets it back before the next one starts.
         unstubEnvs: true,
         unstubGlobals: true,
