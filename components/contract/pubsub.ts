@@ -17,6 +17,8 @@ export interface IncomingMessage {
   readonly data: Uint8Array;
   readonly contentType?: string | undefined;
   readonly metadata: Readonly<Record<string, string>>;
+  /** The publisher's `partitionKey`, where the driver does not give it in the metadata. */
+  readonly key?: string | undefined;
   /** 1 on first delivery, one more on each redelivery, as far as the backend counts. */
   readonly attempt: number;
 }
@@ -27,14 +29,19 @@ export type Settle = "ack" | "retry";
 /** Never rejects for an app's failure; a rejection counts as `retry`. */
 export type MessageHandler = (message: IncomingMessage) => Promise<Settle>;
 
+/** `none`: messages may overtake each other; `key`: those of one partition key may not; `topic`: none may. */
+export type Order = "none" | "key" | "topic";
+
 export interface SubscribeOptions {
   readonly topic: string;
   /** Members of one group share the messages of a topic; each group gets all of them. */
   readonly group: string;
   /** Subscription metadata as declared. */
   readonly metadata: Readonly<Record<string, string>>;
-  /** At most so many messages in the handler at once. */
+  /** At most so many messages in the handler at once; they enter it in the broker's order. */
   readonly concurrency: number;
+  /** Absent: `none`. Others need the capability `ordering`. */
+  readonly order?: Order | undefined;
 }
 
 /** A broker. `publish` resolves when the broker has taken the message. */
@@ -56,6 +63,12 @@ export interface PubsubCapabilities {
   ttl: object;
   /** Topics of a subscription may hold wildcards. */
   wildcards: object;
+  /**
+   * `order` is kept across all members of a group: as long as a message is unsettled with one member, no other member
+   * gets a later one of the same key (of the topic). One that is not acknowledged comes again before later ones. Within
+   * one member the sidecar keeps the order: the driver hands over up to `concurrency` messages in their order.
+   */
+  ordering: object;
   /** Messages survive a restart of broker and sidecar; unsettled ones are delivered again. */
   durable: object;
 }

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import type { MessageHandler, PubsubCapability, PubsubDriver, Settle } from "../../components/contract/pubsub.ts";
 import { keeper, type OpenPubsub, options, toTopic } from "./pubsub-bench.ts";
 import { pubsubCloseCases, pubsubDurableCases } from "./pubsub-close.suite.ts";
+import { pubsubOrderCases } from "./pubsub-order.suite.ts";
 import { fresh, openBench, type Target, toText } from "./target.ts";
 
 export interface PubsubTarget extends Target<PubsubDriver> {
@@ -23,6 +24,7 @@ export function pubsubSuite(target: PubsubTarget): void {
   if (has("ttl")) ttlCases(open);
   if (has("wildcards")) wildcardCases(open);
   else noWildcardCase(open);
+  if (has("ordering")) pubsubOrderCases(open);
   pubsubCloseCases(open);
   if (has("durable")) pubsubDurableCases(open);
 }

@@ -1,10 +1,12 @@
 import { mkdirSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { runVisibly } from "../../clients/run-visibly.ts";
 import { findProgram } from "./find-program.ts";
 import type { Service } from "./service.ts";
+import { servicesCache } from "./service-folder.ts";
 
-const cache = resolve(import.meta.dirname, "../../../.cache");
+/** What each kind of package needs on the machine. */
+const tools = { debian: "apt-get", maven: "mvn", pypi: "python3", npm: "npm", go: "go" } as const;
 
 /**
  * Installs a service unless it is there. Its progress appears on standard error.
@@ -12,32 +14,33 @@ const cache = resolve(import.meta.dirname, "../../../.cache");
  */
 export async function installService(service: Service): Promise<string | undefined> {
   if (service.find() !== undefined) return undefined;
-  const packages = service.install.debian ?? [];
-  const byHand = `install ${packages.join(" and ")}`;
-  const apt = findProgram("apt-get");
-  if (apt === undefined) return `${service.name} is not on this machine, which has no apt-get: ${byHand}`;
-  if (process.getuid?.() !== 0) return `${service.name} is not on this machine: ${byHand} as root`;
+  const missing = whatIsMissing(service);
+  if (missing !== undefined) return missing;
+  const packages = Object.values(service.install).flat().join(" ");
   try {
-    await aptInstall(apt, packages);
+    await installAlone(service.name, packages);
   } catch (error) {
-    return `${packages.join(" ")} could not be installed: ${error instanceof Error ? error.message : error}`;
+    return `${packages} could not be installed: ${error instanceof Error ? error.message : error}`;
   }
-  return service.find() === undefined ? `${packages.join(" ")} brought no ${service.name}` : undefined;
+  return service.find() === undefined ? `${packages} brought no ${service.name}` : undefined;
 }
 
-/** One test file installs at a time; the others wait and then find all in place. */
-async function aptInstall(apt: string, packages: readonly string[]): Promise<void> {
-  mkdirSync(cache, { recursive: true });
-  const flock = findProgram("flock");
-  const alone = flock ? [flock, join(cache, "install.lock")] : [];
-  const env = { DEBIAN_FRONTEND: "noninteractive" };
-  const install = [...alone, apt, "install", "-y", "--no-install-recommends", ...packages];
-  const run = (what: string, command: readonly string[]) => runVisibly(what, command as [string, ...string[]], { env });
-  try {
-    await run(`installing ${packages.join(" ")}`, install);
-  } catch {
-    // The package lists are old or absent.
-    await run("reading the package lists", [...alone, apt, "update"]);
-    await run(`installing ${packages.join(" ")}`, install);
+function whatIsMissing({ name, install }: Service): string | undefined {
+  for (const [kind, tool] of Object.entries(tools)) {
+    const packages = install[kind as keyof typeof tools];
+    if (packages === undefined) continue;
+    const byHand = kind === "debian" ? `install ${packages.join(" and ")}` : `install ${tool}`;
+    if (findProgram(tool) === undefined) return `${name} is not on this machine, which has no ${tool}: ${byHand}`;
+    if (kind === "debian" && process.getuid?.() !== 0) return `${name} is not on this machine: ${byHand} as root`;
   }
+  return undefined;
+}
+
+/** One process installs at a time; the others wait and then find all in place. */
+async function installAlone(name: string, packages: string): Promise<void> {
+  mkdirSync(servicesCache, { recursive: true });
+  const flock = findProgram("flock");
+  const alone = flock ? [flock, join(servicesCache, "install.lock")] : [];
+  const install = [process.execPath, join(import.meta.dirname, "install-packages.ts"), name];
+  await runVisibly(`installing ${packages}`, [...alone, ...install] as [string, ...string[]]);
 }

@@ -1,7 +1,15 @@
-/** How a service gets onto the machine. */
+/** How a service gets onto the machine: from the packages of one registry, or of several. */
 export interface Install {
   /** Debian packages, installed by apt-get. */
   readonly debian?: readonly string[];
+  /** Maven artifacts, `group:artifact:version`; their jars and those they need are in `lib` of the service's folder. */
+  readonly maven?: readonly string[];
+  /** Exact PyPI requirements; their programs are in `venv/bin` of the service's folder. */
+  readonly pypi?: readonly string[];
+  /** Exact npm packages; their programs are in `node_modules/.bin` of the service's folder. */
+  readonly npm?: readonly string[];
+  /** Go packages with versions, or folders with a go.mod below scripts/services; their programs are in `bin` of the service's folder. */
+  readonly go?: readonly string[];
 }
 
 /** Where one server is started, and how. */
