@@ -40,9 +40,9 @@ const floors = [
   ),
   floor(
     "driver-imports-own-folder",
-    { path: "^components/([^/]+)/", pathNot: "^components/contract/" },
-    "^(specs|components/contract|components/$1)/",
-    "A driver sees its contract and its own folder, so that it can be read, tested and removed alone.",
+    { path: "^components/(([^/.]+)[^/]*)/", pathNot: "^components/contract/" },
+    "^(specs|components/contract|components/$1|components/$2)/",
+    "A driver sees its contract, its own folder and its provider's (aws for aws.s3), so that it can be read, tested and removed alone.",
   ),
   floor(
     "registry-imports-drivers",
