@@ -31,6 +31,7 @@ import { watchFolders } from "./config/watch.ts";
 import { withEmbedded } from "./host/embedded.ts";
 import { Host } from "./host/host.ts";
 import { ReloadablePolicies } from "./host/reloadable-policies.ts";
+import { OwnStore } from "./host/own-store.ts";
 import { openResolver } from "./host/resolver.ts";
 import type { AppHealth } from "./kernel/app.ts";
 import { systemClock } from "./kernel/clock.ts";
@@ -261,7 +262,18 @@ function openBlocks(site: Site, base: Base, app: OpenedApp | undefined) {
       log: log.scope("dapr.runtime.invoke"),
     }),
   );
+  const { dataDir } = config;
+  const ownStore = new OwnStore({
+    registry,
+    appId,
+    namespace,
+    dataDir,
+    clock,
+    log: log.scope("dapr.runtime.pubsub"),
+  });
+  closing.add("delivery store", ownStore);
   const pubsub = openPubsubBlock({
+    embedded: ownStore,
     components: host,
     policies,
     app: app?.app,

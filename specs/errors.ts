@@ -399,6 +399,29 @@ export const reasons = {
     resource: "pubsub",
     text: (p: Caused & { topic: string }) => `cannot subscribe to topic ${p.topic} of pubsub ${p.name}: ${p.cause}`,
   },
+  deliveryStore: {
+    code: "failed_precondition",
+    tag: "ERR_PUBSUB_DELIVERY_STORE",
+    info: "MECHA_PUBSUB_DELIVERY_STORE",
+    resource: "pubsub",
+    text: (p: Named & Why) => `pubsub ${p.name} has no place for its messages: ${p.why}`,
+  },
+  subscriptionNotFound: {
+    code: "not_found",
+    tag: "ERR_PUBSUB_SUBSCRIPTION_NOT_FOUND",
+    info: "MECHA_PUBSUB_SUBSCRIPTION_NOT_FOUND",
+    resource: "pubsub",
+    text: (p: Named & { topic: string; why: string }) =>
+      `there is no subscription to topic ${p.topic} of pubsub ${p.name}: ${p.why}`,
+  },
+  parkedNotFound: {
+    code: "not_found",
+    tag: "ERR_PUBSUB_PARKED_NOT_FOUND",
+    info: "MECHA_PUBSUB_PARKED_NOT_FOUND",
+    resource: "pubsub",
+    text: (p: Named & { topic: string; id: string }) =>
+      `no message ${p.id} is parked for topic ${p.topic} of pubsub ${p.name}`,
+  },
   streamProtocol: { code: "invalid_argument", tag: "ERR_STREAM_PROTOCOL", text: (p: Why) => p.why },
 
   // ---- service invocation

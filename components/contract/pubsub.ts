@@ -77,6 +77,12 @@ export type PubsubCapability = keyof PubsubCapabilities;
 /** Metadata keys of every pubsub component that the sidecar itself reads. */
 export const pubsubRuntimeSettings = Type.Object({
   consumerID: Type.Optional(text({ description: "Consumer group; default: the app id." })),
+  deliveryStore: Type.Optional(
+    text({
+      description:
+        "State store that keeps delayed and parked messages and remembers handled ones; default: a SQLite file of the sidecar.",
+    }),
+  ),
   publishingScopes: text({ default: "", description: "Topics an app may publish to: `app1=t1,t2;app2=`." }),
   subscriptionScopes: text({ default: "", description: "Topics an app may subscribe to, in the same form." }),
   protectedTopics: text({ default: "", description: "Topics that need an explicit scope." }),

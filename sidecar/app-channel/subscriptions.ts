@@ -1,6 +1,7 @@
 import { causeText, fail } from "../../specs/errors.ts";
 import type { TopicSubscription } from "../../specs/gen/dapr/proto/runtime/v1/appcallback_pb.js";
 import type { BulkSubscribe, Subscription, SubscriptionRoute } from "../kernel/config-types.ts";
+import { flatSettings } from "../kernel/flat-settings.ts";
 import { isRecord } from "../kernel/json.ts";
 
 const defaultBulkCount = 100;
@@ -34,12 +35,13 @@ export function parseSubscriptions(json: string, skip: (why: string) => void): S
     }
     const deadLetterTopic = textOf(fields["deadlettertopic"]);
     const bulk = fields["bulksubscribe"];
+    const delivery = fields["delivery"];
     return [
       {
         pubsubName,
         topic,
         routes,
-        metadata: metadataOf(fields["metadata"]),
+        metadata: { ...metadataOf(fields["metadata"]), ...(isRecord(delivery) ? flatSettings(delivery) : {}) },
         ...(deadLetterTopic ? { deadLetterTopic } : {}),
         ...(isRecord(bulk) ? { bulkSubscribe: bulkOf(anyCase(bulk)) } : {}),
       },

@@ -11,6 +11,7 @@ import type {
   SubscriptionResource,
 } from "../kernel/config-types.ts";
 import { parseDurationMs } from "../kernel/duration.ts";
+import { flatSettings } from "../kernel/flat-settings.ts";
 import type { Located } from "./located.ts";
 import { type PairContext, toPair, toPairs } from "./pairs.ts";
 import { neededSecrets } from "./values.ts";
@@ -104,11 +105,11 @@ export function toSubscriptionV2(located: Located<SubscriptionV2Document>): Subs
 function subscribed(
   spec: SubscriptionV1Document["spec"] | SubscriptionV2Document["spec"],
 ): Omit<Subscription, "routes"> {
-  const { pubsubname, topic, metadata, deadLetterTopic, bulkSubscribe } = spec;
+  const { pubsubname, topic, metadata, deadLetterTopic, bulkSubscribe, delivery } = spec;
   return {
     pubsubName: pubsubname,
     topic,
-    metadata,
+    metadata: delivery ? { ...metadata, ...flatSettings(delivery) } : metadata,
     ...(deadLetterTopic ? { deadLetterTopic } : {}),
     ...(bulkSubscribe ? { bulkSubscribe } : {}),
   };

@@ -3,13 +3,13 @@ import type { Clock, Log } from "../../components/contract/driver.ts";
 import type { ResiliencyResource, TargetPolicies } from "../kernel/config-types.ts";
 import { didYouMean } from "../kernel/did-you-mean.ts";
 import type { Metrics } from "../kernel/metrics.ts";
-import type { Policies, Policy } from "../kernel/policy.ts";
+import type { DeliveryRetry, Policies, Policy } from "../kernel/policy.ts";
 import { LayeredPolicy, type Layers } from "./layered-policy.ts";
 import { type PolicyBook, readPolicyBook } from "./policy-book.ts";
 import { BreakerNotes, layerNotes, type TargetLabels } from "./policy-metrics.ts";
 import { appDefaults, builtInRetries, componentDefaults, type DefaultNames, type Direction } from "./policy-names.ts";
 import { Recent } from "./recent.ts";
-import { Retry } from "./retry.ts";
+import { Retry, type RetryPlan } from "./retry.ts";
 import { TargetBreakers } from "./target-breakers.ts";
 
 export interface PoliciesParts {
@@ -50,7 +50,7 @@ interface Naming {
 class ResourcePolicies implements Policies {
   readonly #parts: PoliciesParts;
   readonly #book: PolicyBook;
-  readonly #components = new Map<string, Policy | undefined>();
+  readonly #components = new Map<string, { readonly layers: Layers; readonly policy: Policy | undefined }>();
   readonly #declaredApps = new Map<string, Policy>();
   readonly #otherApps: Recent<Policy> | undefined;
   readonly #builtIn = new Map<string, Policy>();
@@ -73,9 +73,33 @@ class ResourcePolicies implements Policies {
   }
 
   component(name: string, kind: Kind, direction: Direction): Policy | undefined {
+    return this.#component(name, kind, direction).policy;
+  }
+
+  componentWith(name: string, kind: Kind, direction: Direction, retry: DeliveryRetry): Policy {
+    const { clock, random = Math.random } = this.#parts;
+    const plan: RetryPlan = {
+      policy: retry.backOff,
+      durationMs: retry.intervalMs,
+      maxIntervalMs: retry.maxIntervalMs,
+      maxRetries: -1,
+      initialIntervalMs: retry.intervalMs,
+      maxElapsedMs: Number.POSITIVE_INFINITY,
+    };
+    const { layers } = this.#component(name, kind, direction);
+    return new LayeredPolicy({ ...layers, retry: { retry: new Retry(plan, clock, random), notes: undefined } });
+  }
+
+  /** The same for a target each time, so that all its calls meet the same breakers. */
+  #component(name: string, kind: Kind, direction: Direction) {
     const key = `${direction} ${kind} ${name}`;
-    if (!this.#components.has(key)) this.#components.set(key, this.#componentPolicy(name, kind, direction));
-    return this.#components.get(key);
+    let known = this.#components.get(key);
+    if (!known) {
+      const layers = this.#componentLayers(name, kind, direction);
+      known = { layers, policy: policyOf(layers) };
+      this.#components.set(key, known);
+    }
+    return known;
   }
 
   app(appId: string): Policy | undefined {
@@ -97,15 +121,15 @@ class ResourcePolicies implements Policies {
     return policy;
   }
 
-  #componentPolicy(name: string, kind: Kind, direction: Direction): Policy | undefined {
+  #componentLayers(name: string, kind: Kind, direction: Direction): Layers {
     const defaults = componentDefaults(kind, direction);
-    if (!defaults) return undefined;
+    if (!defaults) return {};
     const declared = this.#book.components.get(name);
     // A component that is named anywhere takes what stands there and nothing else.
     const target = declared ? (declared[direction] ?? {}) : this.#defaults(defaults);
     const labels = { namespace: this.#parts.namespace, direction, target: `component_${name}` };
     // Calls of components name no method, so one breaker serves them all.
-    return this.#policy(target, { said: `component ${name}`, labels }, 1);
+    return this.#layers(target, { said: `component ${name}`, labels }, 1);
   }
 
   #app(id: string): Naming {
@@ -127,10 +151,15 @@ class ResourcePolicies implements Policies {
 
   /** Undefined: the target has no layer. `limit`: breakers kept at once. */
   #policy(target: TargetPolicies, naming: Naming, limit: number): Policy | undefined {
-    const timeout = this.#timeout(target.timeout, naming);
-    const retry = this.#retry(target.retry, naming);
-    const breakers = this.#breakers(target.circuitBreaker, naming, limit);
-    return timeout || retry || breakers ? new LayeredPolicy({ timeout, retry, breakers }) : undefined;
+    return policyOf(this.#layers(target, naming, limit));
+  }
+
+  #layers(target: TargetPolicies, naming: Naming, limit: number): Layers {
+    return {
+      timeout: this.#timeout(target.timeout, naming),
+      retry: this.#retry(target.retry, naming),
+      breakers: this.#breakers(target.circuitBreaker, naming, limit),
+    };
   }
 
   #timeout(name: string | undefined, { said, labels }: Naming): Layers["timeout"] {
@@ -157,6 +186,10 @@ class ResourcePolicies implements Policies {
     const notes = metrics && new BreakerNotes(metrics, declared.resource, labels);
     return new TargetBreakers({ target: said, ...declared.value, limit, clock, log, notes });
   }
+}
+
+function policyOf(layers: Layers): Policy | undefined {
+  return layers.timeout || layers.retry || layers.breakers ? new LayeredPolicy(layers) : undefined;
 }
 
 /** For a target whose entry switches policies off: no layer, but not undefined either, which would let built-in ones in. */

@@ -21,6 +21,10 @@ export class ReloadablePolicies implements Policies {
     return this.#current.component(...target);
   }
 
+  componentWith(...target: Parameters<Policies["componentWith"]>): ReturnType<Policies["componentWith"]> {
+    return this.#current.componentWith(...target);
+  }
+
   app(appId: string): ReturnType<Policies["app"]> {
     return this.#current.app(appId);
   }

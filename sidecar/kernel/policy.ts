@@ -18,9 +18,20 @@ export interface Policy {
   readonly retries: boolean;
 }
 
+/** Retries without end, in place of those of a Resiliency resource; who makes the attempts ends them by `retriable`. */
+export interface DeliveryRetry {
+  readonly backOff: "exponential" | "constant";
+  /** First pause, or the only one. */
+  readonly intervalMs: number;
+  /** Longest pause. */
+  readonly maxIntervalMs: number;
+}
+
 /** Policies by target. Undefined: none applies, call directly. */
 export interface Policies {
   component(name: string, kind: Kind, direction: "inbound" | "outbound"): Policy | undefined;
+  /** The same timeout and circuit breaker under other retries. */
+  componentWith(name: string, kind: Kind, direction: "inbound" | "outbound", retry: DeliveryRetry): Policy;
   app(appId: string): Policy | undefined;
   /** One of the built-in retries (`DaprBuiltInServiceRetries`, ...), as overridden. */
   builtIn(name: string): Policy;

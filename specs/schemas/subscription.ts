@@ -1,4 +1,5 @@
 import { type Static, Type } from "typebox";
+import { deliverySchema } from "./delivery.ts";
 import { closed, namedMetadata, resourceDocument, scopes } from "./document.ts";
 
 const shared = {
@@ -24,6 +25,7 @@ const shared = {
       { ...closed, description: "Delivery of messages in batches." },
     ),
   ),
+  delivery: Type.Optional(deliverySchema),
 };
 
 /** A subscription with one route. */

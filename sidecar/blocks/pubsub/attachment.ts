@@ -3,18 +3,20 @@ import { causeText, fail } from "../../../specs/errors.ts";
 import type { Subscription } from "../../kernel/config-types.ts";
 import type { Broker } from "./brokers.ts";
 import type { Delivery } from "./delivery.ts";
+import { type DeliveryPlan, readDeliveryPlan } from "./delivery-plan.ts";
 import type { Publisher } from "./publish.ts";
 import { Held } from "./settling.ts";
 
-/** Messages in the handler at once, unless the metadata of the subscription says `concurrency`. */
-const defaultConcurrency = 100;
 /** How long what is in flight may take when a subscription closes. */
 const drainMs = 30_000;
 const firstPauseMs = 500;
 const longestPauseMs = 30_000;
 
-/** waiting: for its component or the app; attaching: being tried; failed: will not be tried again as it is written. */
-export type AttachmentState = "waiting" | "attaching" | "attached" | "failed" | "closed";
+/**
+ * waiting: for its component or the app; attaching: being tried; paused: until somebody resumes it; failed: will not be
+ * tried again as it is written.
+ */
+export type AttachmentState = "waiting" | "attaching" | "attached" | "paused" | "failed" | "closed";
 
 export interface AttachmentDeps {
   readonly publisher: Publisher;
@@ -29,9 +31,10 @@ export interface AttachmentDeps {
 export class Attachment {
   readonly #broker: Broker;
   readonly #subscription: Subscription;
-  readonly #open: () => Delivery;
+  readonly #open: (plan: DeliveryPlan) => Delivery;
   readonly #deps: AttachmentDeps;
   readonly #controller = new AbortController();
+  #plan: DeliveryPlan | undefined;
   #delivery: Delivery | undefined;
   #opened: Closable | undefined;
   #cancelRetry = () => {};
@@ -42,11 +45,21 @@ export class Attachment {
   why: string | undefined;
 
   /** `open` makes the receiving end; it throws when the subscription cannot work as it is written. */
-  constructor(broker: Broker, subscription: Subscription, open: () => Delivery, deps: AttachmentDeps) {
+  constructor(
+    broker: Broker,
+    subscription: Subscription,
+    open: (plan: DeliveryPlan) => Delivery,
+    deps: AttachmentDeps,
+  ) {
     this.#broker = broker;
     this.#subscription = subscription;
     this.#open = open;
     this.#deps = deps;
+  }
+
+  /** The receiving end, while messages may come. */
+  get delivery(): Delivery | undefined {
+    return this.#closed ? undefined : this.#delivery;
   }
 
   /** Tries until the subscription stands or is closed; never rejects. */
@@ -81,9 +94,11 @@ export class Attachment {
     const { name, topicPrefix, group, opened } = this.#broker;
     const { topic, metadata } = this.#subscription;
     this.state = "attaching";
-    this.#delivery ??= this.#prepare();
+    this.#plan ??= this.#readPlan();
+    this.#delivery ??= this.#prepare(this.#plan);
     const delivery = this.#delivery;
-    const options = { topic: topicPrefix + topic, group, metadata, concurrency: concurrencyOf(this.#subscription) };
+    const { prefetch, order } = this.#plan;
+    const options = { topic: topicPrefix + topic, group, metadata, concurrency: prefetch, order };
     let subscription: Closable;
     try {
       subscription = await opened.subscribe(options, delivery.handle, { signal: this.#controller.signal });
@@ -99,9 +114,23 @@ export class Attachment {
     this.why = undefined;
   }
 
-  #prepare(): Delivery {
+  #readPlan(): DeliveryPlan {
+    const { name, has } = this.#broker;
+    const { topic } = this.#subscription;
+    const refused = (cause: string) => fail("subscribeFailed", { name, topic, cause });
+    let plan: DeliveryPlan;
+    try {
+      plan = readDeliveryPlan(this.#subscription);
+    } catch (error) {
+      throw refused(causeText(error));
+    }
+    if (plan.order === "none" || has("ordering")) return plan;
+    throw refused(`this broker cannot keep the order ${plan.order} among the sidecars of a group; use order: none`);
+  }
+
+  #prepare(plan: DeliveryPlan): Delivery {
     const { publisher, appId, unscoped } = this.#deps;
-    const { topic, deadLetterTopic, metadata } = this.#subscription;
+    const { topic, deadLetterTopic } = this.#subscription;
     const { name, scopes } = this.#broker;
     if (!unscoped && !scopes.maySubscribe(topic)) throw fail("pubsubForbidden", { name, topic, appId });
     if (deadLetterTopic !== undefined && deadLetterTopic === topic) {
@@ -109,11 +138,7 @@ export class Attachment {
       throw fail("subscribeFailed", { name, topic, cause });
     }
     if (deadLetterTopic !== undefined && !unscoped) publisher.check(this.#broker, deadLetterTopic);
-    if (metadata["concurrency"] !== undefined && findConcurrency(metadata["concurrency"]) === undefined) {
-      const cause = `metadata concurrency must be a whole number over 0, single or parallel, got ${JSON.stringify(metadata["concurrency"])}`;
-      throw fail("subscribeFailed", { name, topic, cause });
-    }
-    return this.#open();
+    return this.#open(plan);
   }
 
   /**
@@ -142,20 +167,4 @@ export class Attachment {
       this.state = "closed";
     }
   }
-}
-
-/** Messages in the handler at once. A batch must be able to fill while another one is with the app. */
-export function concurrencyOf({ metadata, bulkSubscribe }: Subscription): number {
-  const given = findConcurrency(metadata["concurrency"] ?? "parallel");
-  if (given !== undefined && given > 0) return given;
-  return bulkSubscribe?.enabled ? Math.max(defaultConcurrency, 2 * batchCount(bulkSubscribe)) : defaultConcurrency;
-}
-
-export const batchCount = ({ maxMessagesCount }: { readonly maxMessagesCount: number }) => maxMessagesCount || 100;
-
-/** 0: the default. */
-function findConcurrency(text: string): number | undefined {
-  if (text === "parallel" || text === "") return 0;
-  if (text === "single") return 1;
-  return /^[1-9]\d{0,5}$/.test(text) ? Number(text) : undefined;
 }

@@ -7,10 +7,13 @@ import type { Policies } from "../../kernel/policy.ts";
 import { type Trace, traceOf } from "../../kernel/request.ts";
 import { Brokers } from "./brokers.ts";
 import { EventWriter } from "./cloud-event.ts";
+import { Delays } from "./delays.ts";
 import type { Deliver, Ingress } from "./delivery.ts";
+import { DeliveryStores, type EmbeddedStore } from "./delivery-store.ts";
 import { bulkPublishEvent, publishEvent } from "./methods.ts";
 import { Publisher } from "./publish.ts";
 import { Streams } from "./streaming.ts";
+import { subscriptionMethods } from "./subscription-methods.ts";
 import { type SubscriptionStatus, Subscriptions } from "./subscriptions.ts";
 
 export interface PubsubBlockDeps {
@@ -20,6 +23,8 @@ export interface PubsubBlockDeps {
   readonly app?: App | undefined;
   /** Absent: the app is taken for healthy. */
   readonly health?: AppHealth | undefined;
+  /** Where messages are kept when their component names no store. */
+  readonly embedded: EmbeddedStore;
   readonly config: Pick<Config, "appId" | "namespace" | "components" | "subscriptions" | "disableInitEndpoints">;
   readonly log: Log;
   readonly clock: Clock;
@@ -68,9 +73,11 @@ export function openPubsubBlock(deps: PubsubBlockDeps): PubsubBlock {
   const { components, policies, config, log, clock, app, health, ingress } = deps;
   const { appId } = config;
   const brokers = new Brokers(components, config);
-  const publisher = new Publisher(new EventWriter(appId, clock), appId, clock);
+  const stores = new DeliveryStores(components, deps.embedded, appId);
+  const delays = new Delays({ brokers, stores, clock, log });
+  const publisher = new Publisher(new EventWriter(appId, clock), delays, appId, clock);
   const attachments = { publisher, appId, clock, log };
-  const courses = { policies, clock, log, ingress };
+  const courses = { policies, stores, clock, log, ingress };
   const asksApp = !config.disableInitEndpoints.includes("subscribe");
   const subscriptions = new Subscriptions(config.subscriptions, {
     components,
@@ -82,9 +89,18 @@ export function openPubsubBlock(deps: PubsubBlockDeps): PubsubBlock {
     courses,
   });
   const streams = new Streams({ brokers, attachments, courses });
-  const unfollow = components.onOpen("pubsub", (component) => streams.follow(brokers.of(component)));
+  const unfollow = components.onOpen("pubsub", (component) => {
+    const broker = brokers.of(component);
+    streams.follow(broker);
+    if (stores.mayHold(broker)) delays.follow(broker);
+  });
   return {
-    methods: [publishEvent(brokers, publisher), bulkPublishEvent(brokers, publisher), streams.method()],
+    methods: [
+      publishEvent(brokers, publisher),
+      bulkPublishEvent(brokers, publisher),
+      streams.method(),
+      ...subscriptionMethods({ subscriptions, streams, brokers, stores, clock }),
+    ],
     start: async () => subscriptions.start(),
     subscriptions: () => [...subscriptions.statuses(), ...streams.statuses()],
     declare: (declared) => subscriptions.declare(declared),
@@ -97,7 +113,7 @@ export function openPubsubBlock(deps: PubsubBlockDeps): PubsubBlock {
     },
     async close() {
       unfollow();
-      await Promise.all([subscriptions.close(), streams.close()]);
+      await Promise.all([subscriptions.close(), streams.close(), delays.close()]);
     },
   };
 }

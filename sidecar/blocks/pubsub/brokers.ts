@@ -13,6 +13,8 @@ export interface Broker {
   readonly topicPrefix: string;
   /** Consumer group of this app. */
   readonly group: string;
+  /** Component that keeps its delayed and parked messages; undefined: the sidecar's own file. */
+  readonly deliveryStore: string | undefined;
   readonly has: (capability: string) => boolean;
 }
 
@@ -60,6 +62,7 @@ export class Brokers {
       scopes: readScopes(runtime, appId),
       topicPrefix: scoped ? namespace : "",
       group: String(runtime["consumerID"] || appId),
+      deliveryStore: runtime["deliveryStore"] ? String(runtime["deliveryStore"]) : undefined,
       has: (capability) => (driver.capabilities as readonly string[]).includes(capability),
     };
     this.#known.set(component, broker);

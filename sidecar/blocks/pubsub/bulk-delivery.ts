@@ -3,9 +3,11 @@ import type { IncomingMessage, Settle } from "../../../components/contract/pubsu
 import type { BulkEntry, BulkTopicEvent, Verdict } from "../../kernel/app.ts";
 import { bytesType, cloudEventType } from "../../kernel/content-type.ts";
 import { appTopic } from "./brokers.ts";
+import { sameIn } from "./dedupe.ts";
 import { type Course, type Delivery, Retries, sort } from "./delivery.ts";
+import type { IncomingEvent } from "./incoming-event.ts";
 import { textOf } from "./json-text.ts";
-import { isHeld, RetryAsked } from "./settling.ts";
+import { type Fate, isHeld, RetryAsked, toSettle } from "./settling.ts";
 
 /** Takes several events at once; verdicts by entry id, a missing one is `retry`. */
 export type DeliverMany = (events: BulkTopicEvent) => Promise<ReadonlyMap<string, Verdict>>;
@@ -20,7 +22,14 @@ export interface BatchLimits {
 interface Waiting {
   readonly message: IncomingMessage;
   readonly entry: BulkEntry;
-  readonly settle: (settle: Settle | Promise<Settle>) => void;
+  readonly settle: (fate: Fate | Promise<Fate>) => void;
+}
+
+interface SortedEntry {
+  readonly entry: BulkEntry;
+  readonly path: string;
+  /** Undefined: the payload is raw. */
+  readonly event: IncomingEvent | undefined;
 }
 
 interface Batch {
@@ -44,21 +53,26 @@ export class BulkDelivery implements Delivery {
     this.#deliver = deliver;
   }
 
-  readonly handle = async (message: IncomingMessage): Promise<Settle> => {
+  readonly handle = async (message: IncomingMessage): Promise<Settle> => toSettle(await this.redrive(message));
+
+  async redrive(message: IncomingMessage): Promise<Fate> {
     if (this.#retries.stopped) return "retry";
-    const { settling } = this.#course;
-    let sorted: { readonly entry: BulkEntry; readonly path: string } | string;
+    const { settling, dedupe } = this.#course;
+    let sorted: SortedEntry | string;
     try {
       sorted = this.#sort(message);
     } catch (error) {
-      return settling.failed(message, error);
+      return settling.failed(message, message.attempt, error);
     }
     if (typeof sorted === "string") return settling.unwanted(message, sorted);
-    const { entry, path } = sorted;
-    return new Promise((settle) => this.#collect(path, { message, entry, settle }));
-  };
+    const { entry, path, event } = sorted;
+    const collect = () => new Promise<Fate>((settle) => this.#collect(path, { message, entry, settle }));
+    const same = dedupe && sameIn(dedupe.key, message, event);
+    if (!dedupe || same === undefined) return collect();
+    return dedupe.marks.once(same, message, collect).catch(() => "retry");
+  }
 
-  #sort(message: IncomingMessage): { readonly entry: BulkEntry; readonly path: string } | string {
+  #sort(message: IncomingMessage): SortedEntry | string {
     const { broker, raw, router } = this.#course;
     const { metadata } = message;
     const entryId = randomUUID();
@@ -66,12 +80,12 @@ export class BulkDelivery implements Delivery {
       const path = router(() => textOf(message.data));
       if (path === undefined) return "no rule of the subscription matches it";
       const contentType = message.contentType ?? bytesType;
-      return { entry: { entryId, event: { raw: message.data }, contentType, metadata }, path };
+      return { entry: { entryId, event: { raw: message.data }, contentType, metadata }, path, event: undefined };
     }
     const sorted = sort(this.#course, message, { pubsubName: broker.name, topic: appTopic(broker, message.topic) });
     if (typeof sorted === "string") return sorted;
     const { event, path } = sorted;
-    return { entry: { entryId, event, contentType: cloudEventType, metadata }, path };
+    return { entry: { entryId, event, contentType: cloudEventType, metadata }, path, event };
   }
 
   #collect(path: string, waiting: Waiting): void {
@@ -96,17 +110,25 @@ export class BulkDelivery implements Delivery {
 
   /** Never rejects: every message is settled. */
   async #send(path: string, waiting: readonly Waiting[]): Promise<void> {
-    const { policy, settling } = this.#course;
+    const { policy, settling, maxAttempts } = this.#course;
     let rest = waiting;
-    const attempt = async (signal: AbortSignal | undefined) => {
+    let made = 1;
+    const attempts = ({ message }: Waiting) => message.attempt + made - 1;
+    const attempt = async (signal: AbortSignal | undefined, count: number) => {
+      made = count;
       rest = await this.#attempt(path, rest, signal);
+      // Each message has come here with attempts of its own behind it.
+      const isOver = (one: Waiting) => attempts(one) >= maxAttempts;
+      for (const one of rest.filter(isOver)) one.settle(settling.failed(one.message, attempts(one), new RetryAsked()));
+      rest = rest.filter((one) => !isOver(one));
       if (rest.length > 0) throw new RetryAsked();
     };
+    const mayGoOn = () => rest.some((one) => attempts(one) < maxAttempts);
     try {
-      await (policy ? this.#retries.run(policy, attempt) : attempt(this.#retries.signal));
+      await (policy ? this.#retries.run(policy, attempt, mayGoOn) : attempt(this.#retries.signal, 1));
     } catch (error) {
       const hold = isHeld(error) || this.#retries.stopped;
-      for (const { message, settle } of rest) settle(hold ? "retry" : settling.failed(message, error));
+      for (const one of rest) one.settle(hold ? "retry" : settling.failed(one.message, attempts(one), error));
     }
   }
 

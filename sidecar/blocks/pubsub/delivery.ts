@@ -1,11 +1,14 @@
 import type { Clock } from "../../../components/contract/driver.ts";
-import type { IncomingMessage, MessageHandler, Settle } from "../../../components/contract/pubsub.ts";
+import type { IncomingMessage, MessageHandler, Order, Settle } from "../../../components/contract/pubsub.ts";
 import type { TopicEvent, Verdict } from "../../kernel/app.ts";
 import type { Policy } from "../../kernel/policy.ts";
 import { appTopic, type Broker } from "./brokers.ts";
+import { type Dedupe, markHeader, sameIn } from "./dedupe.ts";
 import { Delivered, type IncomingEvent, type Origin, readEvent, wrapRaw } from "./incoming-event.ts";
+import { Lanes, partitionKeyOf } from "./lanes.ts";
+import type { Places } from "./places.ts";
 import type { Router } from "./routes.ts";
-import { Held, isHeld, RetryAsked, type Settling } from "./settling.ts";
+import { type Fate, Held, isHeld, RetryAsked, type Settling, toSettle } from "./settling.ts";
 
 /** What takes events: the app, a stream, the outbox. Rejects when the event could not be handed over. */
 export type Deliver = (event: TopicEvent) => Promise<Verdict>;
@@ -27,6 +30,12 @@ export interface Course {
   /** Whether messages are wrapped in an envelope on arrival. */
   readonly raw: boolean;
   readonly policy: Policy | undefined;
+  /** Deliveries of one message, those before a restart included. */
+  readonly maxAttempts: number;
+  readonly order: Order;
+  /** Places at the receiver; undefined: the broker hands over no more than it may have. */
+  readonly places: Places | undefined;
+  readonly dedupe: { readonly key: string; readonly marks: Dedupe } | undefined;
   readonly settling: Settling;
   readonly clock: Clock;
   readonly ingress: Ingress | undefined;
@@ -35,6 +44,8 @@ export interface Course {
 /** The receiving end of one broker subscription. */
 export interface Delivery {
   readonly handle: MessageHandler;
+  /** Delivers a message that does not come from the broker; it takes no part in any order. */
+  redrive(message: IncomingMessage): Promise<Fate>;
   /** Takes no more messages and tries none again; what is with the receiver may finish. */
   stop(): void;
   /** Takes back what is still with the receiver. */
@@ -46,41 +57,60 @@ export class SingleDelivery implements Delivery {
   readonly #course: Course;
   readonly #deliver: Deliver;
   readonly #retries = new Retries();
+  readonly handle: MessageHandler;
 
   constructor(course: Course, deliver: Deliver) {
     this.#course = course;
     this.#deliver = deliver;
+    const handle = async (message: IncomingMessage): Promise<Settle> => toSettle(await this.redrive(message));
+    this.handle =
+      course.order === "none" ? handle : new Lanes(course.order === "key" ? partitionKeyOf : oneLane, handle).enter;
   }
 
-  readonly handle = async (message: IncomingMessage): Promise<Settle> => {
+  async redrive(message: IncomingMessage): Promise<Fate> {
     if (this.#retries.stopped) return "retry";
-    const { broker, settling, clock, ingress } = this.#course;
+    const { broker, raw, settling, clock, ingress, dedupe } = this.#course;
     const started = ingress ? clock.now() : 0;
-    let outcome: Verdict = "retry";
+    const attempts: Attempts = { count: message.attempt, outcome: "retry" };
     try {
       const origin = { pubsubName: broker.name, topic: appTopic(broker, message.topic) };
       const sorted = sort(this.#course, message, origin);
       if (typeof sorted === "string") {
-        outcome = "drop";
+        attempts.outcome = "drop";
         return await settling.unwanted(message, sorted);
       }
-      outcome = await this.#attempts(sorted, message, origin);
-      return outcome === "drop" ? await settling.dropped(message) : "ack";
+      const same = dedupe && sameIn(dedupe.key, message, raw ? undefined : sorted.event);
+      if (!dedupe || same === undefined) return await this.#attempts(sorted, message, origin, attempts);
+      return await dedupe.marks.once(same, message, (mark) =>
+        this.#attempts(sorted, { ...message, metadata: { ...message.metadata, [markHeader]: mark } }, origin, attempts),
+      );
     } catch (error) {
-      return isHeld(error) || this.#retries.stopped ? "retry" : await settling.failed(message, error);
+      return isHeld(error) || this.#retries.stopped ? "retry" : await settling.failed(message, attempts.count, error);
     } finally {
+      const { outcome } = attempts;
       ingress?.({ pubsubName: broker.name, topic: message.topic, outcome, ms: clock.now() - started });
     }
-  };
+  }
 
-  async #attempts({ event, path }: Sorted, message: IncomingMessage, origin: Origin): Promise<Verdict> {
-    const { policy } = this.#course;
-    const once = async (signal: AbortSignal | undefined, attempt: number) => {
-      const verdict = await this.#deliver(new Delivered(event, message, origin, path, attempt, signal));
-      if (verdict === "retry") throw new RetryAsked();
-      return verdict;
+  async #attempts(sorted: Sorted, message: IncomingMessage, origin: Origin, attempts: Attempts): Promise<Fate> {
+    const { event, path } = sorted;
+    const { policy, maxAttempts, places, settling } = this.#course;
+    const once = async (signal: AbortSignal | undefined, count: number) => {
+      attempts.count = message.attempt + count - 1;
+      await places?.enter();
+      try {
+        if (this.#retries.stopped) throw new Held("the subscription is closing");
+        const numbers = { attempt: attempts.count, maxAttempts };
+        const verdict = await this.#deliver(new Delivered(event, message, origin, path, numbers, signal));
+        if (verdict === "retry") throw new RetryAsked();
+        return verdict;
+      } finally {
+        places?.leave();
+      }
     };
-    return policy ? this.#retries.run(policy, once) : once(this.#retries.signal, 1);
+    const mayGoOn = () => attempts.count < maxAttempts;
+    attempts.outcome = await (policy ? this.#retries.run(policy, once, mayGoOn) : once(this.#retries.signal, 1));
+    return attempts.outcome === "drop" ? await settling.dropped(message) : "ack";
   }
 
   stop(): void {
@@ -90,6 +120,14 @@ export class SingleDelivery implements Delivery {
   abort(): void {
     this.#retries.abort();
   }
+}
+
+const oneLane = () => "";
+
+/** How far the deliveries of a message have come. */
+interface Attempts {
+  count: number;
+  outcome: Verdict;
 }
 
 /** A message on its way to a path. */
@@ -117,7 +155,12 @@ export class Retries {
     return this.#controller.signal;
   }
 
-  async run<T>(policy: Policy, attempt: (signal: AbortSignal | undefined, count: number) => Promise<T>): Promise<T> {
+  /** @param mayGoOn asked before each further attempt */
+  async run<T>(
+    policy: Policy,
+    attempt: (signal: AbortSignal | undefined, count: number) => Promise<T>,
+    mayGoOn: () => boolean = () => true,
+  ): Promise<T> {
     const run = { busy: false, controller: new AbortController() };
     this.#running.add(run);
     try {
@@ -131,7 +174,7 @@ export class Retries {
             run.busy = false;
           }
         },
-        { signal: run.controller.signal, retriable: (error) => !this.stopped && !isHeld(error) },
+        { signal: run.controller.signal, retriable: (error) => !this.stopped && !isHeld(error) && mayGoOn() },
       );
     } finally {
       this.#running.delete(run);

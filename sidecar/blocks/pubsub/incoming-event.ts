@@ -134,7 +134,7 @@ export class Delivered implements TopicEvent {
     message: IncomingMessage,
     origin: Origin,
     path: string,
-    attempt: number,
+    { attempt, maxAttempts }: { readonly attempt: number; readonly maxAttempts: number },
     signal: AbortSignal | undefined,
   ) {
     this.#event = event;
@@ -145,7 +145,8 @@ export class Delivered implements TopicEvent {
     this.metadata = {
       ...message.metadata,
       pubsubName: origin.pubsubName,
-      [attemptKey]: String(message.attempt + attempt - 1),
+      [attemptKey]: String(attempt),
+      ...(maxAttempts === Number.POSITIVE_INFINITY ? {} : { [maximumKey]: String(maxAttempts) }),
     };
     this.signal = signal;
   }
@@ -165,3 +166,5 @@ export class Delivered implements TopicEvent {
 
 /** Header, or gRPC metadata, that counts deliveries of one message: 1, 2, ... */
 const attemptKey = "mecha-delivery-attempt";
+/** After so many deliveries the message goes to the dead letters, or is parked; absent: there is no end. */
+const maximumKey = "mecha-delivery-maximum";

@@ -1,16 +1,24 @@
 import { findSeconds, longestSeconds } from "../../../components/contract/seconds.ts";
 import { fail } from "../../../specs/errors.ts";
+import { findDurationMs } from "../../kernel/duration.ts";
 
 /** What the metadata of a publish request asks of the sidecar itself. */
 export interface PublishOptions {
   /** Whether the data goes out without an envelope. */
   readonly raw: boolean;
   readonly ttlSeconds: number | undefined;
+  /** When it is to be published; undefined: at once. */
+  readonly due: Due | undefined;
   /** Attributes of the envelope by name. */
   readonly chosen: Readonly<Record<string, string>> | undefined;
 }
 
-const plain: PublishOptions = { raw: false, ttlSeconds: undefined, chosen: undefined };
+/** A time in milliseconds since 1970, or so many milliseconds from now. */
+export type Due = { readonly at: number } | { readonly afterMs: number };
+
+const plain: PublishOptions = { raw: false, ttlSeconds: undefined, due: undefined, chosen: undefined };
+/** Keys that ask for a delay. */
+const dueKeys = ["delay", "deliverafter", "deliverat"] as const;
 const attributePrefix = "cloudevent.";
 
 /** Reads the sidecar's own keys, in any case. Throws `pubsubMetadata`. */
@@ -20,7 +28,9 @@ export function readPublishOptions(pubsubName: string, metadata: Readonly<Record
     const value = metadata[name] as string;
     const key = name.toLowerCase();
     if (key === "rawpayload") options = { ...options, raw: readFlag(pubsubName, name, value) };
-    else if (key === "ttlinseconds") options = { ...options, ttlSeconds: readSeconds(pubsubName, name, value) };
+    else if ((dueKeys as readonly string[]).includes(key)) {
+      if (value !== "") options = { ...options, due: readDue(pubsubName, name, value) };
+    } else if (key === "ttlinseconds") options = { ...options, ttlSeconds: readSeconds(pubsubName, name, value) };
     else if (key.startsWith(attributePrefix)) {
       options = { ...options, chosen: { ...options.chosen, [key.slice(attributePrefix.length)]: value } };
     }
@@ -39,6 +49,28 @@ function readFlag(pubsubName: string, key: string, value: string): boolean {
   const flag = findFlag(value);
   if (flag !== undefined) return flag;
   throw fail("pubsubMetadata", { name: pubsubName, why: `${key} must be true or false, got ${JSON.stringify(value)}` });
+}
+
+function readDue(pubsubName: string, key: string, value: string): Due {
+  const bad = (must: string) =>
+    fail("pubsubMetadata", { name: pubsubName, why: `${key} must be ${must}, got ${JSON.stringify(value)}` });
+  if (key.toLowerCase() === "deliverat") {
+    const at = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/.test(value)
+      ? Date.parse(value)
+      : Number.NaN;
+    if (Number.isNaN(at)) throw bad('a time such as "2030-01-31T08:00:00Z"');
+    return { at };
+  }
+  const afterMs = findDurationMs(value, "s");
+  if (afterMs === undefined || afterMs < 0) throw bad('a duration such as "30s", or a number of seconds');
+  return { afterMs };
+}
+
+/** The metadata without what asked for the delay. */
+export function withoutDue(metadata: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(metadata).filter(([key]) => !(dueKeys as readonly string[]).includes(key.toLowerCase())),
+  );
 }
 
 /** Undefined: the text is empty, as where a client has nothing to fill in. */

@@ -5,7 +5,8 @@ import { cloudEventType } from "../../kernel/content-type.ts";
 import type { Trace } from "../../kernel/request.ts";
 import type { Broker } from "./brokers.ts";
 import type { EventWriter } from "./cloud-event.ts";
-import { type PublishOptions, readMaxBatchBytes, readPublishOptions } from "./publish-options.ts";
+import type { Delays } from "./delays.ts";
+import { type PublishOptions, readMaxBatchBytes, readPublishOptions, withoutDue } from "./publish-options.ts";
 
 /** Something to publish, as an app gave it. */
 export interface Publication {
@@ -41,9 +42,11 @@ export class Publisher {
   readonly #writer: EventWriter;
   readonly #clock: Clock;
   readonly #appId: string;
+  readonly #delays: Pick<Delays, "keep">;
 
-  constructor(writer: EventWriter, appId: string, clock: Clock) {
+  constructor(writer: EventWriter, delays: Pick<Delays, "keep">, appId: string, clock: Clock) {
     this.#writer = writer;
+    this.#delays = delays;
     this.#clock = clock;
     this.#appId = appId;
   }
@@ -59,9 +62,10 @@ export class Publisher {
   /** Resolves when the broker has taken the message. Rejects with the reasons of the publish API. */
   async publish(broker: Broker, publication: Publication, caller: Caller): Promise<void> {
     const options = readPublishOptions(broker.name, publication.metadata);
-    const message = this.#message(broker, publication, options, caller);
+    const { message, dueAt } = this.#message(broker, publication, options, caller);
     try {
-      await broker.opened.publish(message, caller);
+      if (dueAt === undefined) await broker.opened.publish(message, caller);
+      else await this.#delays.keep(broker, message, dueAt, caller);
     } catch (error) {
       throw publishFailure(broker.name, publication.topic, error);
     }
@@ -88,15 +92,45 @@ export class Publisher {
       const publication = { ...entry, topic, metadata: own };
       return this.#message(broker, publication, shared.raw ? { ...options, raw: true } : options, caller);
     });
-    const failed = broker.opened.publishMany
-      ? await publishBatches(broker, messages, maxBytes, caller)
-      : await publishEach(broker, messages, caller);
+    const failed = messages.some(({ dueAt }) => dueAt !== undefined)
+      ? await this.#publishOrKeep(broker, messages, caller)
+      : await publishNow(
+          broker,
+          messages.map(({ message }) => message),
+          maxBytes,
+          caller,
+        );
     return [...failed]
       .sort(([left], [right]) => left - right)
       .map(([index, cause]) => ({ entryId: (entries[index] as Entry).entryId, cause }));
   }
 
-  #message(broker: Broker, publication: Publication, options: PublishOptions, caller: Caller): OutgoingMessage {
+  /** Some of them are to be kept for later. */
+  #publishOrKeep(broker: Broker, messages: readonly Prepared[], call: Call): Promise<FailedByIndex> {
+    return each(messages, ({ message, dueAt }) =>
+      dueAt === undefined ? broker.opened.publish(message, call) : this.#delays.keep(broker, message, dueAt, call),
+    );
+  }
+
+  #message(broker: Broker, publication: Publication, options: PublishOptions, caller: Caller): Prepared {
+    const { due } = options;
+    if (due === undefined)
+      return { message: this.#envelope(broker, publication, options, caller, 0), dueAt: undefined };
+    const now = this.#clock.now();
+    const delayMs = Math.max(0, "at" in due ? due.at - now : due.afterMs);
+    const later = { ...publication, metadata: withoutDue(publication.metadata) };
+    const message = this.#envelope(broker, later, options, caller, delayMs);
+    return { message, dueAt: delayMs === 0 ? undefined : now + delayMs };
+  }
+
+  /** `delayMs`: so long after now the message begins to live. */
+  #envelope(
+    broker: Broker,
+    publication: Publication,
+    options: PublishOptions,
+    caller: Caller,
+    delayMs: number,
+  ): OutgoingMessage {
     const { data, metadata } = publication;
     const contentType = publication.contentType || defaultType;
     const topic = broker.topicPrefix + publication.topic;
@@ -105,7 +139,7 @@ export class Publisher {
     const expiration =
       ttlSeconds === undefined || broker.has("ttl")
         ? undefined
-        : new Date(this.#clock.now() + ttlSeconds * 1000).toISOString();
+        : new Date(this.#clock.now() + delayMs + ttlSeconds * 1000).toISOString();
     const about = { pubsubName: broker.name, topic: publication.topic, trace: caller.trace, chosen, expiration };
     try {
       return { topic, data: this.#writer.write(data, contentType, about), contentType: cloudEventType, metadata };
@@ -113,6 +147,12 @@ export class Publisher {
       throw fail("pubsubCloudEvent", { name: broker.name, why: causeText(error) }, { cause: error });
     }
   }
+}
+
+/** A message on its way; `dueAt`: milliseconds since 1970 until which it is kept, undefined: it goes at once. */
+interface Prepared {
+  readonly message: OutgoingMessage;
+  readonly dueAt: number | undefined;
 }
 
 /** A message without envelope carries its trace beside the data. */
@@ -145,6 +185,7 @@ function checkIds(name: string, entries: readonly Entry[]): void {
 
 /** What the caller is told: its own metadata was wrong, or the broker did not take the message. */
 function publishFailure(name: string, topic: string, error: unknown): MechaError {
+  if (error instanceof MechaError && error.reason === "deliveryStore") return error;
   if (error instanceof MechaError && error.row.code === "invalid_argument") {
     return fail("pubsubMetadata", { name, why: error.message }, { cause: error });
   }
@@ -187,15 +228,24 @@ function* batchesOf(messages: readonly OutgoingMessage[], maxBytes: number) {
   if (start < messages.length) yield { start, batch: messages.slice(start) };
 }
 
-async function publishEach(broker: Broker, messages: readonly OutgoingMessage[], call: Call): Promise<FailedByIndex> {
+function publishNow(
+  broker: Broker,
+  messages: readonly OutgoingMessage[],
+  maxBytes: number | undefined,
+  call: Call,
+): Promise<FailedByIndex> {
+  if (broker.opened.publishMany) return publishBatches(broker, messages, maxBytes, call);
+  return each(messages, (message) => broker.opened.publish(message, call));
+}
+
+/** One by one, several at once. */
+async function each<T>(items: readonly T[], take: (item: T) => Promise<void>): Promise<FailedByIndex> {
   const failed = new Map<number, unknown>();
-  // All workers draw from one iterator, so that each message is taken once.
-  const rest = messages.entries();
+  // All workers draw from one iterator, so that each item is taken once.
+  const rest = items.entries();
   const work = async () => {
-    for (const [index, message] of rest) {
-      await broker.opened.publish(message, call).catch((error: unknown) => failed.set(index, error));
-    }
+    for (const [index, item] of rest) await take(item).catch((error: unknown) => failed.set(index, error));
   };
-  await Promise.all(Array.from({ length: Math.min(parallel, messages.length) }, work));
+  await Promise.all(Array.from({ length: Math.min(parallel, items.length) }, work));
   return failed;
 }

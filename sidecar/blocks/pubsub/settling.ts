@@ -3,9 +3,15 @@ import type { IncomingMessage, Settle } from "../../../components/contract/pubsu
 import { causeText, MechaError } from "../../../specs/errors.ts";
 import { withDeadline } from "../../kernel/deadline.ts";
 import type { Broker } from "./brokers.ts";
+import type { Parking } from "./parking.ts";
 
-/** How long a dead letter topic may take to confirm a message. */
-const deadLetterMs = 30_000;
+/** What becomes of a message: `parked` is kept by the sidecar, so that the broker may forget it. */
+export type Fate = Settle | "parked";
+
+export const toSettle = (fate: Fate): Settle => (fate === "parked" ? "ack" : fate);
+
+/** How long a dead letter topic, or the place for parked messages, may take to confirm a message. */
+const confirmMs = 30_000;
 
 /** The receiver is gone or closing: the message is kept for later and is nobody's failure. */
 export class Held extends Error {
@@ -25,26 +31,44 @@ export function isHeld(error: unknown): boolean {
   return error instanceof Held || (error instanceof MechaError && error.reason === "appUnhealthy");
 }
 
+export interface SettlingParts {
+  readonly broker: Broker;
+  readonly topic: string;
+  readonly deadLetterTopic: string | undefined;
+  /** Where messages go after their last attempt when there is no dead letter topic; undefined: back to the broker. */
+  readonly parking: Parking | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+type Fields = Readonly<Record<string, unknown>> & { readonly error: string };
+
 /** Decides what becomes of messages that were not delivered. */
 export class Settling {
   readonly #broker: Broker;
   readonly #topic: string;
   readonly #deadLetterTopic: string | undefined;
+  readonly #parking: Parking | undefined;
   readonly #clock: Clock;
   readonly #log: Log;
 
-  constructor(broker: Broker, topic: string, deadLetterTopic: string | undefined, clock: Clock, log: Log) {
-    this.#broker = broker;
-    this.#topic = topic;
-    this.#deadLetterTopic = deadLetterTopic;
-    this.#clock = clock;
-    this.#log = log;
+  constructor(parts: SettlingParts) {
+    this.#broker = parts.broker;
+    this.#topic = parts.topic;
+    this.#deadLetterTopic = parts.deadLetterTopic;
+    this.#parking = parts.parking;
+    this.#clock = parts.clock;
+    this.#log = parts.log;
   }
 
-  /** Delivery was tried as often as the policy allows: to the dead letters, or back to the broker. */
-  async failed(message: IncomingMessage, error: unknown): Promise<Settle> {
-    const fields = { ...this.#fields(message), error: causeText(error) };
+  /**
+   * Delivery was tried as often as it may be: to the dead letters, to the parked ones, or back to the broker.
+   * @param attempts deliveries so far
+   */
+  async failed(message: IncomingMessage, attempts: number, error: unknown): Promise<Fate> {
+    const fields = { ...this.#fields(message), attempt: attempts, error: causeText(error) };
     if (this.#deadLetterTopic === undefined) {
+      if (this.#parking) return this.#park(this.#parking, message, attempts, fields);
       this.#log.error("the event was not processed; the broker keeps it", fields);
       return "retry";
     }
@@ -68,17 +92,26 @@ export class Settling {
     return this.#deadLetterTopic === undefined ? "ack" : this.#bury(message);
   }
 
+  async #park(parking: Parking, message: IncomingMessage, attempts: number, fields: Fields): Promise<Fate> {
+    try {
+      await withDeadline(this.#clock, "parking the message", confirmMs, undefined, (signal) =>
+        parking.park(message, attempts, fields.error, { signal }),
+      );
+      this.#log.error("the event was not processed; it is parked until it is redriven or dropped", fields);
+      return "parked";
+    } catch (error) {
+      this.#log.error("the event could not be parked; the broker keeps it", { ...fields, why: causeText(error) });
+      return "retry";
+    }
+  }
+
   /** The message as it came, to the dead letter topic; only its confirmation lets go of the original. */
   async #bury(message: IncomingMessage): Promise<Settle> {
     const { data, contentType, metadata } = message;
     const topic = `${this.#broker.topicPrefix}${this.#deadLetterTopic}`;
     try {
-      await withDeadline(
-        this.#clock,
-        `publishing to the dead letter topic ${topic}`,
-        deadLetterMs,
-        undefined,
-        (signal) => this.#broker.opened.publish({ topic, data, contentType, metadata }, { signal }),
+      await withDeadline(this.#clock, `publishing to the dead letter topic ${topic}`, confirmMs, undefined, (signal) =>
+        this.#broker.opened.publish({ topic, data, contentType, metadata }, { signal }),
       );
       return "ack";
     } catch (error) {

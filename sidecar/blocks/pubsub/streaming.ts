@@ -54,7 +54,12 @@ export class Streams {
     const broker = brokers.require(subscription.pubsubName);
     if (subscription.topic === "") throw fail("topicEmpty", { name: broker.name });
     const stream = new Stream(subscription, broker, (at, deliver) => {
-      return new Attachment(at, subscription, () => deliveryTo(deliver, at, subscription, courses), attachments);
+      return new Attachment(
+        at,
+        subscription,
+        (plan) => deliveryTo(deliver, at, subscription, plan, courses),
+        attachments,
+      );
     });
     this.#open.add(stream);
     const leave = () => stream.end();

@@ -7,6 +7,7 @@ import { Attachment, type AttachmentDeps, type AttachmentState } from "./attachm
 import type { Broker, Brokers } from "./brokers.ts";
 import { type CourseDeps, deliveryTo, deliveryToApp } from "./course.ts";
 import type { Deliver, Delivery } from "./delivery.ts";
+import { type DeliveryPlan, readDeliveryPlan } from "./delivery-plan.ts";
 
 /** Who asked for a subscription; the words of the metadata API. */
 export type SubscriptionOrigin = "DECLARATIVE" | "PROGRAMMATIC" | "STREAMING";
@@ -19,15 +20,19 @@ export interface SubscriptionStatus extends Subscription {
   readonly why?: string | undefined;
 }
 
+type OpenDelivery = (broker: Broker, plan: DeliveryPlan) => Delivery;
+
 /** A subscription that stands as long as its receiver and its component do. */
 class Standing {
   readonly subscription: Subscription;
   readonly #attach: (component: Component<"pubsub">) => Attachment;
   #component: Component<"pubsub"> | undefined;
   #attachment: Attachment | undefined;
+  #paused: boolean;
 
-  constructor(subscription: Subscription, attach: (component: Component<"pubsub">) => Attachment) {
+  constructor(subscription: Subscription, paused: boolean, attach: (component: Component<"pubsub">) => Attachment) {
     this.subscription = subscription;
+    this.#paused = paused;
     this.#attach = attach;
   }
 
@@ -36,9 +41,32 @@ class Standing {
     if (this.#component === component) return undefined;
     const before = this.detach();
     this.#component = component;
+    if (!this.#paused) this.#start(component);
+    return before;
+  }
+
+  #start(component: Component<"pubsub">): void {
     this.#attachment = this.#attach(component);
     this.#attachment.start();
+  }
+
+  /** Returns what is to be closed. */
+  pause(): Attachment | undefined {
+    const before = this.#attachment;
+    this.#paused = true;
+    this.#attachment = undefined;
     return before;
+  }
+
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    if (this.#component) this.#start(this.#component);
+  }
+
+  /** The receiving end, while messages may come. */
+  get delivery(): Delivery | undefined {
+    return this.#attachment?.delivery;
   }
 
   /** Returns what is to be closed. */
@@ -50,7 +78,7 @@ class Standing {
   }
 
   get state(): AttachmentState {
-    return this.#attachment?.state ?? "waiting";
+    return this.#paused ? "paused" : (this.#attachment?.state ?? "waiting");
   }
 
   get why(): string | undefined {
@@ -120,7 +148,7 @@ export class Subscriptions {
   addInternal(subscription: Subscription, deliver: Deliver): { close(): Promise<void> } {
     const standing = this.#standing(
       subscription,
-      (broker) => deliveryTo(deliver, broker, subscription, this.#deps.courses),
+      (broker, plan) => deliveryTo(deliver, broker, subscription, plan, this.#deps.courses),
       true,
     );
     this.#internal.add(standing);
@@ -142,6 +170,31 @@ export class Subscriptions {
         why: why ?? (state === "waiting" ? this.#whyWaiting(subscription) : undefined),
       };
     });
+  }
+
+  /** Takes no more messages; resolves when those in flight are settled. False: there is no such subscription. */
+  async pause(pubsubName: string, topic: string): Promise<boolean> {
+    const standing = this.#find(pubsubName, topic);
+    await standing?.pause()?.close();
+    return standing !== undefined;
+  }
+
+  /** False: there is no such subscription. */
+  resume(pubsubName: string, topic: string): boolean {
+    const standing = this.#find(pubsubName, topic);
+    standing?.resume();
+    return standing !== undefined;
+  }
+
+  /** The receiving end of a subscription; undefined: it is not attached now. */
+  delivery(pubsubName: string, topic: string): Delivery | undefined {
+    return this.#find(pubsubName, topic)?.delivery;
+  }
+
+  #find(pubsubName: string, topic: string): Standing | undefined {
+    return [...this.#ofApp.values()].find(
+      ({ subscription }) => subscription.pubsubName === pubsubName && subscription.topic === topic,
+    );
   }
 
   #whyWaiting({ pubsubName }: Subscription): string {
@@ -216,7 +269,7 @@ export class Subscriptions {
     for (const [key, { subscription, origin }] of wanted) {
       if (this.#ofApp.has(key)) continue;
       // Without an app nothing is ever attached, so that nothing is ever delivered.
-      const open = (broker: Broker) => deliveryToApp(broker, subscription, app as App, courses);
+      const open: OpenDelivery = (broker, plan) => deliveryToApp(broker, subscription, plan, app as App, courses);
       this.#ofApp.set(key, Object.assign(this.#standing(subscription, open), { origin }));
     }
     for (const standing of this.#ofApp.values()) {
@@ -225,14 +278,14 @@ export class Subscriptions {
     }
   }
 
-  #standing(subscription: Subscription, open: (broker: Broker) => Delivery, unscoped?: true): Standing {
+  #standing(subscription: Subscription, open: OpenDelivery, unscoped?: true): Standing {
     const { brokers, attachments } = this.#deps;
-    return new Standing(subscription, (component) => {
+    return new Standing(subscription, startsPaused(subscription), (component) => {
       const broker = brokers.of(component);
       return new Attachment(
         broker,
         subscription,
-        () => open(broker),
+        (plan) => open(broker, plan),
         unscoped ? { ...attachments, unscoped } : attachments,
       );
     });
@@ -261,6 +314,15 @@ export class Subscriptions {
         didYouMean(pubsubName, known) ?? (known.length > 0 ? `configured: ${known.join(", ")}` : "none is configured");
       this.#log.warn(`subscription to topic ${topic} waits: pubsub ${pubsubName} is not found; ${hint}`);
     }
+  }
+}
+
+/** What cannot be read is told when it is attached. */
+function startsPaused(subscription: Subscription): boolean {
+  try {
+    return readDeliveryPlan(subscription).paused;
+  } catch {
+    return false;
   }
 }
 

@@ -297,6 +297,340 @@ export declare type RenewLockResponse = Message<"mecha.v1.RenewLockResponse"> & 
 export declare const RenewLockResponseSchema: GenMessage<RenewLockResponse>;
 
 /**
+ * Asks for all subscriptions.
+ *
+ * @generated from message mecha.v1.ListSubscriptionsRequest
+ */
+export declare type ListSubscriptionsRequest = Message<"mecha.v1.ListSubscriptionsRequest"> & {
+};
+
+/**
+ * Describes the message mecha.v1.ListSubscriptionsRequest.
+ * Use `create(ListSubscriptionsRequestSchema)` to create a new message.
+ */
+export declare const ListSubscriptionsRequestSchema: GenMessage<ListSubscriptionsRequest>;
+
+/**
+ * A subscription and how it is.
+ *
+ * @generated from message mecha.v1.SubscriptionState
+ */
+export declare type SubscriptionState = Message<"mecha.v1.SubscriptionState"> & {
+  /**
+   * Name of the pub/sub component.
+   *
+   * @generated from field: string pubsub_name = 1;
+   */
+  pubsubName: string;
+
+  /**
+   * Its topic.
+   *
+   * @generated from field: string topic = 2;
+   */
+  topic: string;
+
+  /**
+   * DECLARATIVE, PROGRAMMATIC or STREAMING.
+   *
+   * @generated from field: string origin = 3;
+   */
+  origin: string;
+
+  /**
+   * waiting, attaching, attached, paused, failed or closed.
+   *
+   * @generated from field: string state = 4;
+   */
+  state: string;
+
+  /**
+   * Why it is not attached.
+   *
+   * @generated from field: string why = 5;
+   */
+  why: string;
+
+  /**
+   * Topic that receives messages which could not be processed.
+   *
+   * @generated from field: string dead_letter_topic = 6;
+   */
+  deadLetterTopic: string;
+};
+
+/**
+ * Describes the message mecha.v1.SubscriptionState.
+ * Use `create(SubscriptionStateSchema)` to create a new message.
+ */
+export declare const SubscriptionStateSchema: GenMessage<SubscriptionState>;
+
+/**
+ * The subscriptions of the app.
+ *
+ * @generated from message mecha.v1.ListSubscriptionsResponse
+ */
+export declare type ListSubscriptionsResponse = Message<"mecha.v1.ListSubscriptionsResponse"> & {
+  /**
+   * Those declared in files first, then those of the app, then streams.
+   *
+   * @generated from field: repeated mecha.v1.SubscriptionState subscriptions = 1;
+   */
+  subscriptions: SubscriptionState[];
+};
+
+/**
+ * Describes the message mecha.v1.ListSubscriptionsResponse.
+ * Use `create(ListSubscriptionsResponseSchema)` to create a new message.
+ */
+export declare const ListSubscriptionsResponseSchema: GenMessage<ListSubscriptionsResponse>;
+
+/**
+ * A subscription of the app.
+ *
+ * @generated from message mecha.v1.SubscriptionReference
+ */
+export declare type SubscriptionReference = Message<"mecha.v1.SubscriptionReference"> & {
+  /**
+   * Name of the pub/sub component.
+   *
+   * @generated from field: string pubsub_name = 1;
+   */
+  pubsubName: string;
+
+  /**
+   * Its topic.
+   *
+   * @generated from field: string topic = 2;
+   */
+  topic: string;
+};
+
+/**
+ * Describes the message mecha.v1.SubscriptionReference.
+ * Use `create(SubscriptionReferenceSchema)` to create a new message.
+ */
+export declare const SubscriptionReferenceSchema: GenMessage<SubscriptionReference>;
+
+/**
+ * A page of parked messages to read.
+ *
+ * @generated from message mecha.v1.ListParkedMessagesRequest
+ */
+export declare type ListParkedMessagesRequest = Message<"mecha.v1.ListParkedMessagesRequest"> & {
+  /**
+   * Name of the pub/sub component.
+   *
+   * @generated from field: string pubsub_name = 1;
+   */
+  pubsubName: string;
+
+  /**
+   * Topic of the subscription.
+   *
+   * @generated from field: string topic = 2;
+   */
+  topic: string;
+
+  /**
+   * `cursor` of the page before; empty: the first page.
+   *
+   * @generated from field: string cursor = 3;
+   */
+  cursor: string;
+
+  /**
+   * At most so many messages, 1 to 1000; 0: 100.
+   *
+   * @generated from field: int32 limit = 4;
+   */
+  limit: number;
+};
+
+/**
+ * Describes the message mecha.v1.ListParkedMessagesRequest.
+ * Use `create(ListParkedMessagesRequestSchema)` to create a new message.
+ */
+export declare const ListParkedMessagesRequestSchema: GenMessage<ListParkedMessagesRequest>;
+
+/**
+ * A message that waits for somebody to decide.
+ *
+ * @generated from message mecha.v1.ParkedMessage
+ */
+export declare type ParkedMessage = Message<"mecha.v1.ParkedMessage"> & {
+  /**
+   * Names it in the other calls.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Deliveries so far.
+   *
+   * @generated from field: int32 attempts = 2;
+   */
+  attempts: number;
+
+  /**
+   * What the last one failed with.
+   *
+   * @generated from field: string error = 3;
+   */
+  error: string;
+
+  /**
+   * When it was parked, in RFC 3339.
+   *
+   * @generated from field: string parked_at = 4;
+   */
+  parkedAt: string;
+
+  /**
+   * Its data: an event, or what was published without one.
+   *
+   * @generated from field: bytes data = 5;
+   */
+  data: Uint8Array;
+
+  /**
+   * Its metadata, as the broker gave it.
+   *
+   * @generated from field: map<string, string> metadata = 6;
+   */
+  metadata: { [key: string]: string };
+
+  /**
+   * Its topic, where the subscription's holds wildcards.
+   *
+   * @generated from field: string topic = 7;
+   */
+  topic: string;
+};
+
+/**
+ * Describes the message mecha.v1.ParkedMessage.
+ * Use `create(ParkedMessageSchema)` to create a new message.
+ */
+export declare const ParkedMessageSchema: GenMessage<ParkedMessage>;
+
+/**
+ * A page of parked messages.
+ *
+ * @generated from message mecha.v1.ListParkedMessagesResponse
+ */
+export declare type ListParkedMessagesResponse = Message<"mecha.v1.ListParkedMessagesResponse"> & {
+  /**
+   * The oldest first.
+   *
+   * @generated from field: repeated mecha.v1.ParkedMessage messages = 1;
+   */
+  messages: ParkedMessage[];
+
+  /**
+   * Asks for the next page; empty at the end.
+   *
+   * @generated from field: string cursor = 2;
+   */
+  cursor: string;
+};
+
+/**
+ * Describes the message mecha.v1.ListParkedMessagesResponse.
+ * Use `create(ListParkedMessagesResponseSchema)` to create a new message.
+ */
+export declare const ListParkedMessagesResponseSchema: GenMessage<ListParkedMessagesResponse>;
+
+/**
+ * Parked messages of one subscription.
+ *
+ * @generated from message mecha.v1.ParkedMessagesReference
+ */
+export declare type ParkedMessagesReference = Message<"mecha.v1.ParkedMessagesReference"> & {
+  /**
+   * Name of the pub/sub component.
+   *
+   * @generated from field: string pubsub_name = 1;
+   */
+  pubsubName: string;
+
+  /**
+   * Topic of the subscription.
+   *
+   * @generated from field: string topic = 2;
+   */
+  topic: string;
+
+  /**
+   * Their ids; empty: all that are parked now.
+   *
+   * @generated from field: repeated string ids = 3;
+   */
+  ids: string[];
+};
+
+/**
+ * Describes the message mecha.v1.ParkedMessagesReference.
+ * Use `create(ParkedMessagesReferenceSchema)` to create a new message.
+ */
+export declare const ParkedMessagesReferenceSchema: GenMessage<ParkedMessagesReference>;
+
+/**
+ * What became of the messages.
+ *
+ * @generated from message mecha.v1.RedriveMessagesResponse
+ */
+export declare type RedriveMessagesResponse = Message<"mecha.v1.RedriveMessagesResponse"> & {
+  /**
+   * The app has taken so many.
+   *
+   * @generated from field: int32 delivered = 1;
+   */
+  delivered: number;
+
+  /**
+   * So many have failed again, and are parked again.
+   *
+   * @generated from field: int32 parked = 2;
+   */
+  parked: number;
+
+  /**
+   * So many could not be tried now, and stay parked.
+   *
+   * @generated from field: int32 held = 3;
+   */
+  held: number;
+};
+
+/**
+ * Describes the message mecha.v1.RedriveMessagesResponse.
+ * Use `create(RedriveMessagesResponseSchema)` to create a new message.
+ */
+export declare const RedriveMessagesResponseSchema: GenMessage<RedriveMessagesResponse>;
+
+/**
+ * How many messages are gone.
+ *
+ * @generated from message mecha.v1.DropParkedMessagesResponse
+ */
+export declare type DropParkedMessagesResponse = Message<"mecha.v1.DropParkedMessagesResponse"> & {
+  /**
+   * So many have been forgotten.
+   *
+   * @generated from field: int32 dropped = 1;
+   */
+  dropped: number;
+};
+
+/**
+ * Describes the message mecha.v1.DropParkedMessagesResponse.
+ * Use `create(DropParkedMessagesResponseSchema)` to create a new message.
+ */
+export declare const DropParkedMessagesResponseSchema: GenMessage<DropParkedMessagesResponse>;
+
+/**
  * What the sidecar offers beyond the published API.
  *
  * @generated from service mecha.v1.Mecha
@@ -351,6 +685,66 @@ export declare const Mecha: GenService<{
     methodKind: "unary";
     input: typeof RenewLockRequestSchema;
     output: typeof RenewLockResponseSchema;
+  },
+  /**
+   * The subscriptions of the app and how they are.
+   *
+   * @generated from rpc mecha.v1.Mecha.ListSubscriptions
+   */
+  listSubscriptions: {
+    methodKind: "unary";
+    input: typeof ListSubscriptionsRequestSchema;
+    output: typeof ListSubscriptionsResponseSchema;
+  },
+  /**
+   * Takes no more messages of a subscription until it is resumed; what is with the app may finish.
+   *
+   * @generated from rpc mecha.v1.Mecha.PauseSubscription
+   */
+  pauseSubscription: {
+    methodKind: "unary";
+    input: typeof SubscriptionReferenceSchema;
+    output: typeof EmptySchema;
+  },
+  /**
+   * Takes messages of a paused subscription again.
+   *
+   * @generated from rpc mecha.v1.Mecha.ResumeSubscription
+   */
+  resumeSubscription: {
+    methodKind: "unary";
+    input: typeof SubscriptionReferenceSchema;
+    output: typeof EmptySchema;
+  },
+  /**
+   * Messages that were tried as often as their subscription allows, the oldest first, page by page.
+   *
+   * @generated from rpc mecha.v1.Mecha.ListParkedMessages
+   */
+  listParkedMessages: {
+    methodKind: "unary";
+    input: typeof ListParkedMessagesRequestSchema;
+    output: typeof ListParkedMessagesResponseSchema;
+  },
+  /**
+   * Delivers parked messages once more, to their subscription only.
+   *
+   * @generated from rpc mecha.v1.Mecha.RedriveMessages
+   */
+  redriveMessages: {
+    methodKind: "unary";
+    input: typeof ParkedMessagesReferenceSchema;
+    output: typeof RedriveMessagesResponseSchema;
+  },
+  /**
+   * Forgets parked messages.
+   *
+   * @generated from rpc mecha.v1.Mecha.DropParkedMessages
+   */
+  dropParkedMessages: {
+    methodKind: "unary";
+    input: typeof ParkedMessagesReferenceSchema;
+    output: typeof DropParkedMessagesResponseSchema;
   },
 }>;
 

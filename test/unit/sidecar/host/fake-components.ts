@@ -63,6 +63,7 @@ export class Fixture {
         ),
       policies: {
         component: () => undefined,
+        componentWith: () => ({ retries: false, run: (attempt) => attempt(undefined, 1) }),
         app: () => undefined,
         builtIn: () => ({ retries: false, run: (attempt) => attempt(undefined, 1) }),
       },

@@ -178,7 +178,12 @@ describe("changed resources", () => {
       },
     };
     let inForce: Policy | undefined;
-    const policies = { component: () => inForce, app: () => undefined, builtIn: () => policy };
+    const policies = {
+      component: () => inForce,
+      componentWith: () => policy,
+      app: () => undefined,
+      builtIn: () => policy,
+    };
     const { host, events } = new Fixture([resource("a")], { policies });
     await host.start();
     const told: string[] = [];

@@ -1,4 +1,5 @@
 import { create, type DescMessage, type MessageInitShape } from "@bufbuild/protobuf";
+import type { OpenedByKind } from "../../../../../components/contract/any-driver.ts";
 import type { Subscription as Closable } from "../../../../../components/contract/driver.ts";
 import type {
   FailedMessage,
@@ -8,7 +9,9 @@ import type {
   Pubsub,
   SubscribeOptions,
 } from "../../../../../components/contract/pubsub.ts";
+import memoryState from "../../../../../components/memory/state.ts";
 import { openPubsubBlock, type PubsubBlockDeps } from "../../../../../sidecar/blocks/pubsub/block.ts";
+import type { EmbeddedStore } from "../../../../../sidecar/blocks/pubsub/delivery-store.ts";
 import type { App, AppHealth, BulkTopicEvent, TopicEvent, Verdict } from "../../../../../sidecar/kernel/app.ts";
 import type { Component, Components } from "../../../../../sidecar/kernel/components.ts";
 import type { ComponentResource, Subscription } from "../../../../../sidecar/kernel/config-types.ts";
@@ -18,7 +21,7 @@ import { Request } from "../../../../../sidecar/kernel/request.ts";
 import { MechaError } from "../../../../../specs/errors.ts";
 import { appPolicies } from "../../../../support/app-policies.ts";
 import { FakeClock } from "../../../../support/fake-clock.ts";
-import { KeptLog } from "../../../../support/open-driver.ts";
+import { KeptLog, openContext } from "../../../../support/open-driver.ts";
 
 /** Lets promises have their turn. */
 export const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
@@ -235,6 +238,8 @@ export interface Given {
   readonly namespace?: string;
   readonly disableInitEndpoints?: readonly "subscribe"[];
   readonly ingress?: PubsubBlockDeps["ingress"];
+  /** The store of an earlier run. */
+  readonly own?: OwnFake;
 }
 
 /** The block with fakes all around; one component `ps` unless told otherwise. */
@@ -249,8 +254,11 @@ export function openFakes(given: Given = {}) {
   const policies = {
     component: (_: string, __: string, direction: string) => (direction === "inbound" ? policy : undefined),
     builtIn: (name: string) => real.builtIn(name),
+    componentWith: (...target: Parameters<Policies["componentWith"]>) => real.componentWith(...target),
   };
+  const own = given.own ?? new OwnFake(clock);
   const block = openPubsubBlock({
+    embedded: own,
     components: components.components,
     policies: policies as unknown as Policies,
     app: (app ?? undefined) as unknown as App | undefined,
@@ -266,7 +274,30 @@ export function openFakes(given: Given = {}) {
     clock,
     ingress: given.ingress,
   });
-  return { block, clock, log, broker, app: app as FakeApp, components };
+  return { block, clock, log, broker, app: app as FakeApp, components, own };
+}
+
+/** The sidecar's own store, in memory. */
+export class OwnFake implements EmbeddedStore {
+  readonly #clock: FakeClock;
+  #opened: Promise<OpenedByKind["state"]> | undefined;
+
+  constructor(clock: FakeClock) {
+    this.#clock = clock;
+  }
+
+  get exists(): boolean {
+    return this.#opened !== undefined;
+  }
+
+  open() {
+    this.#opened ??= memoryState.open({} as never, openContext({ clock: this.#clock }));
+    return this.#opened;
+  }
+
+  async keys(): Promise<readonly string[]> {
+    return (await (await this.open()).list({ prefix: "", limit: 1000 }, {})).keys;
+  }
 }
 
 /** A subscription of topic `t` at `ps`, delivered to `/path`. */

@@ -105,18 +105,18 @@ describe("expiration", () => {
 });
 
 describe("on its way to the app", () => {
-  const delivered = (text: string, parts: Partial<IncomingMessage> = {}, attempt = 1) => {
+  const delivered = (text: string, parts: Partial<IncomingMessage> = {}, maxAttempts = Number.POSITIVE_INFINITY) => {
     const incoming = message(text, parts);
-    return new Delivered(readEvent(incoming, origin), incoming, origin, "/p", attempt, undefined);
+    return new Delivered(readEvent(incoming, origin), incoming, origin, "/p", { attempt: 4, maxAttempts }, undefined);
   };
 
   test("the metadata of the broker goes along, with the component and the number of the attempt", () => {
     expect(delivered("{}", { metadata: { __key: "k" } }).metadata).toEqual({
       __key: "k",
       pubsubName: "ps",
-      "mecha-delivery-attempt": "1",
+      "mecha-delivery-attempt": "4",
     });
-    expect(delivered("{}", { attempt: 3 }, 2).metadata["mecha-delivery-attempt"]).toBe("4");
+    expect(delivered("{}", {}, 5).metadata["mecha-delivery-maximum"]).toBe("5");
   });
 
   test.each([
