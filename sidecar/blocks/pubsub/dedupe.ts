@@ -1,6 +1,7 @@
 import type { Log } from "../../../components/contract/driver.ts";
 import type { IncomingMessage } from "../../../components/contract/pubsub.ts";
 import { causeText } from "../../../specs/errors.ts";
+import { markName, writeMark } from "../../kernel/dedupe-mark.ts";
 import type { Broker } from "./brokers.ts";
 import { type DeliveryStores, separator } from "./delivery-store.ts";
 import type { IncomingEvent } from "./incoming-event.ts";
@@ -20,6 +21,8 @@ export function sameIn(key: string, { id, metadata }: IncomingMessage, event: In
   return event ? (event.attribute(key) ?? metadata[key]) : (metadata[key] ?? (key === "id" ? id : undefined));
 }
 
+type Handle = (message: IncomingMessage) => Promise<Fate>;
+
 /** Hands each message of one subscription over until it has been handled, and never again. */
 export class Dedupe {
   readonly #parts: DedupeParts;
@@ -32,9 +35,9 @@ export class Dedupe {
 
   /**
    * @param value what is the same in duplicates
-   * @param handle is given the key of the mark, which a transaction of the app may write together with its effect
+   * @param handle is given the message with its mark, which a transaction of the app may write together with its effect
    */
-  async once(value: string, message: IncomingMessage, handle: (mark: string) => Promise<Fate>): Promise<Fate> {
+  async once(value: string, message: IncomingMessage, handle: Handle): Promise<Fate> {
     for (let open = this.#open.get(value); open; open = this.#open.get(value)) await open;
     let done = () => {};
     this.#open.set(value, new Promise((resolve) => (done = resolve)));
@@ -46,10 +49,10 @@ export class Dedupe {
     }
   }
 
-  async #once(value: string, message: IncomingMessage, handle: (mark: string) => Promise<Fate>): Promise<Fate> {
+  async #once(value: string, message: IncomingMessage, handle: Handle): Promise<Fate> {
     const { broker, topic, ttlMs, log } = this.#parts;
     const fields = { pubsub: broker.name, topic, messageId: message.id };
-    const { opened, mark, isHandled } = await this.#look(value).catch((error: unknown) => {
+    const { store, key, isHandled } = await this.#look(value).catch((error: unknown) => {
       log.warn("whether an event was handled before cannot be said now; it is kept", {
         ...fields,
         error: causeText(error),
@@ -63,10 +66,12 @@ export class Dedupe {
       });
       return "ack";
     }
-    const fate = await handle(mark);
+    const ttlSeconds = Math.max(1, Math.ceil(ttlMs / 1000));
+    const mark = store.name === undefined ? undefined : writeMark({ store: store.name, key, ttlSeconds });
+    const fate = await handle(mark ? { ...message, metadata: { ...message.metadata, [markName]: mark } } : message);
     if (fate !== "ack") return fate;
     try {
-      await opened.set(mark, Buffer.from("1"), { ttlSeconds: Math.max(1, Math.ceil(ttlMs / 1000)) }, {});
+      await store.opened.set(key, Buffer.from("1"), { ttlSeconds }, {});
     } catch (error) {
       // Its effect has been done: handing it back would do it again for certain.
       log.warn("a handled event could not be marked; a duplicate of it may be delivered", {
@@ -79,11 +84,8 @@ export class Dedupe {
 
   async #look(value: string) {
     const { stores, broker, topic } = this.#parts;
-    const { opened, prefix } = await stores.of(broker);
-    const mark = `${prefix}${["handled", broker.name, topic, broker.group, value].join(separator)}`;
-    return { opened, mark, isHandled: (await opened.get(mark, { consistency: "strong" }, {})) !== undefined };
+    const store = await stores.of(broker);
+    const key = `${store.prefix}${["handled", broker.name, topic, broker.group, value].join(separator)}`;
+    return { store, key, isHandled: (await store.opened.get(key, { consistency: "strong" }, {})) !== undefined };
   }
 }
-
-/** Header, or gRPC metadata, that carries the mark of a delivery. */
-export const markHeader = "mecha-dedupe-mark";

@@ -1,12 +1,14 @@
 import type { OpenedByKind } from "../../../components/contract/any-driver.ts";
 import { fail } from "../../../specs/errors.ts";
 import type { Components } from "../../kernel/components.ts";
+import { deliveryPrefix } from "../../kernel/dedupe-mark.ts";
 import { didYouMean } from "../../kernel/did-you-mean.ts";
 import type { Broker } from "./brokers.ts";
 
 /** A state store in which the sidecar keeps messages and marks of its own, under keys that no app can reach. */
 export interface DeliveryStore {
-  readonly name: string;
+  /** Of its component; undefined: the sidecar's own file. */
+  readonly name: string | undefined;
   readonly opened: OpenedByKind["state"];
   /** Put before every key; ends with `||`. */
   readonly prefix: string;
@@ -20,8 +22,6 @@ export interface EmbeddedStore {
   readonly exists: boolean;
 }
 
-/** First part of all keys of delivery stores. */
-export const deliveryKeys = "mecha-delivery";
 export const separator = "||";
 
 /** The delivery store of each pubsub component. */
@@ -43,9 +43,8 @@ export class DeliveryStores {
 
   /** Looked up each time, since a component may be opened anew. Rejects with `deliveryStore`. */
   async of({ name, deliveryStore }: Broker): Promise<DeliveryStore> {
-    const prefix = [deliveryKeys, this.#appId, ""].join(separator);
-    if (deliveryStore === undefined)
-      return { name: "the sidecar's own file", opened: await this.#embedded.open(), prefix };
+    const prefix = deliveryPrefix(this.#appId);
+    if (deliveryStore === undefined) return { name: undefined, opened: await this.#embedded.open(), prefix };
     const component = this.#components.find("state", deliveryStore);
     if (!component) {
       const known = this.#components.names("state");

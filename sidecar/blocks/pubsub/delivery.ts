@@ -3,7 +3,7 @@ import type { IncomingMessage, MessageHandler, Order, Settle } from "../../../co
 import type { TopicEvent, Verdict } from "../../kernel/app.ts";
 import type { Policy } from "../../kernel/policy.ts";
 import { appTopic, type Broker } from "./brokers.ts";
-import { type Dedupe, markHeader, sameIn } from "./dedupe.ts";
+import { type Dedupe, sameIn } from "./dedupe.ts";
 import { Delivered, type IncomingEvent, type Origin, readEvent, wrapRaw } from "./incoming-event.ts";
 import { Lanes, partitionKeyOf } from "./lanes.ts";
 import type { Places } from "./places.ts";
@@ -81,9 +81,7 @@ export class SingleDelivery implements Delivery {
       }
       const same = dedupe && sameIn(dedupe.key, message, raw ? undefined : sorted.event);
       if (!dedupe || same === undefined) return await this.#attempts(sorted, message, origin, attempts);
-      return await dedupe.marks.once(same, message, (mark) =>
-        this.#attempts(sorted, { ...message, metadata: { ...message.metadata, [markHeader]: mark } }, origin, attempts),
-      );
+      return await dedupe.marks.once(same, message, (marked) => this.#attempts(sorted, marked, origin, attempts));
     } catch (error) {
       return isHeld(error) || this.#retries.stopped ? "retry" : await settling.failed(message, attempts.count, error);
     } finally {

@@ -20,6 +20,7 @@ export interface Owner {
 export interface Store {
   readonly name: string;
   readonly opened: OpenedByKind["state"];
+  readonly appId: string;
   /** Put before every key; ends with `||`, or is empty. */
   readonly prefix: string;
   readonly has: (capability: string) => boolean;
@@ -75,6 +76,7 @@ export class Stores {
     const { runtime, driver } = component;
     const store: Store = {
       name: component.name,
+      appId: this.#owner.appId,
       opened: component.opened,
       prefix: keyPrefix(String(runtime["keyPrefix"] ?? "appid"), component.name, this.#owner),
       has: (capability) => (driver.capabilities as readonly string[]).includes(capability),

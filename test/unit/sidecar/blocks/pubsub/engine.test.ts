@@ -187,6 +187,12 @@ describe("duplicates", () => {
     expect(app.delivered).toHaveLength(3);
   });
 
+  test("carry no mark when the store is the sidecar's own, which no transaction can reach", async () => {
+    const { receive, app } = await standing({ dedupeKey: "id" });
+    await receive();
+    expect(Object.keys(app.delivered[0]?.metadata ?? {})).not.toContain("mecha-dedupe-mark");
+  });
+
   test("cannot be told while the store is away, and messages are kept", async () => {
     const { receive, app, broker, own } = await standing({ dedupeKey: "id" });
     (await own.open()).get = async () => Promise.reject(new Error("away"));

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { StateOperation } from "../../../../../components/contract/state.ts";
 import type { Outbox } from "../../../../../sidecar/blocks/state/outbox.ts";
 import { commit } from "../../../../../sidecar/blocks/state/transaction.ts";
+import { deliveryPrefix, markName, writeMark } from "../../../../../sidecar/kernel/dedupe-mark.ts";
 import { Request } from "../../../../../sidecar/kernel/request.ts";
 import { fail, type MechaError } from "../../../../../specs/errors.ts";
 import {
@@ -145,3 +146,34 @@ describe("with an outbox, a transaction", () => {
     expect(calls).toEqual([]);
   });
 });
+
+describe("a transaction with the mark of a delivery", () => {
+  const mark = writeMark({ store: "store", key: `${deliveryPrefix("app")}handled||ps||t||app||1`, ttlSeconds: 60 });
+
+  it("commits once; the second time it changes nothing and succeeds", async () => {
+    const { store, opened } = await openStores();
+    const run = (value: string) =>
+      commit(
+        store,
+        [operation("upsert", "a", { value: Buffer.from(value) })],
+        { [markName]: mark },
+        undefined,
+        request,
+      );
+    await run("1");
+    await run("2");
+    expect(toText(await opened.get("app||a", {}, {}))).toBe("1");
+  });
+
+  it("that fails by the etag of another key has failed, and may be tried again", async () => {
+    const { store, opened } = await openStores();
+    await opened.set("app||a", Buffer.from("0"), {}, {});
+    const stale = operation("upsert", "a", { etag: { value: "no" } });
+    const run = (one: TransactionalStateOperation) => commit(store, [one], { [markName]: mark }, undefined, request);
+    expect(await reasonOf(run(stale))).toBe("stateTransaction");
+    await run(operation("upsert", "a"));
+    expect(toText(await opened.get("app||a", {}, {}))).toBe("1");
+  });
+});
+
+const toText = (entry: { readonly data: Uint8Array } | undefined) => entry && Buffer.from(entry.data).toString();
