@@ -57,7 +57,7 @@ const doors = {
   mqtt: ["components/mqtt3"],
   mysql2: ["components/mysql"],
   nodemailer: ["components/smtp"],
-  "rabbitmq-client": ["components/rabbitmq"],
+  amqplib: ["components/rabbitmq"],
 };
 
 /** Libraries only scripts and tests import; they are not there in production. */
