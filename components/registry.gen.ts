@@ -40,6 +40,7 @@ export const registry = {
   "pubsub.sqlite": () => import("./sqlite/pubsub.ts"),
   "secretstores.local.env": () => import("./local.env/secretstores.ts"),
   "secretstores.local.file": () => import("./local.file/secretstores.ts"),
+  "state.aws.dynamodb": () => import("./aws.dynamodb/state.ts"),
   "state.in-memory": () => import("./memory/state.ts"),
   "state.memory": () => import("./memory/state.ts"),
   "state.postgres": () => import("./postgresql/state.ts"),

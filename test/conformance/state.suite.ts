@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { SetOptions, StateCapability, StateDriver, WriteOptions } from "../../components/contract/state.ts";
 import { bulkCases, transactionCases } from "./state-many.suite.ts";
 import { statePageCases } from "./state-pages.suite.ts";
-import { bytes, fresh, openBench, type StateBench, type Target, toText } from "./target.ts";
+import { bytes, fresh, large, openBench, type StateBench, type Target, toText } from "./target.ts";
 
 export interface StateTarget extends Target<StateDriver> {
   /** The store cannot list in order. */
@@ -17,7 +17,7 @@ export function stateSuite(target: StateTarget): void {
   const open = () => openBench(target) as Promise<StateBench>;
   const has = (capability: StateCapability) => driver.capabilities.includes(capability);
 
-  basicCases(open);
+  basicCases(open, target);
   if (has("etag")) etagCases(open);
   else noEtagCase(open);
   if (has("ttl")) ttlCases(open);
@@ -40,7 +40,7 @@ function absentCase(open: OpenBench, method: "transact" | "getMany" | "query", s
   });
 }
 
-function basicCases(open: OpenBench): void {
+function basicCases(open: OpenBench, target: StateTarget): void {
   test("a value is read back as it was written", async () => {
     const { opened } = await open();
     const key = fresh("k");
@@ -52,7 +52,7 @@ function basicCases(open: OpenBench): void {
     ["no bytes at all", Buffer.alloc(0)],
     ["every byte", Buffer.from(Array.from({ length: 256 }, (_, byte) => byte))],
     ["text with a NUL in it", Buffer.from("a\0b")],
-    ["a megabyte", Buffer.alloc(1 << 20, "x")],
+    ["many bytes", large(target)],
   ])("%s come back unchanged", async (_, data) => {
     const { opened } = await open();
     const key = fresh("k");

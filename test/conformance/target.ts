@@ -19,6 +19,8 @@ export interface Target<D extends AnyDriver> {
   readonly isMissing?: boolean;
   /** `backend`: the server keeps its own time, so that tests wait for the real one. Default: the tests move the clock. */
   readonly time?: "backend";
+  /** The largest value or message that the backend takes; default: a megabyte or more. */
+  readonly maxBytes?: number;
 }
 
 /** A target opened for one test; closed when it is over. */
@@ -85,5 +87,8 @@ const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 export const fresh = (name: string) => `${name}-${randomUUID()}`;
 
 export const bytes = (text: string) => Buffer.from(text);
+/** A megabyte, or as much as the target's backend takes. */
+export const large = ({ maxBytes = 1 << 20 }: { readonly maxBytes?: number }) =>
+  Buffer.alloc(Math.min(1 << 20, maxBytes), "x");
 /** Plain bytes, to compare what drivers give in arrays of various classes. */
 export const toText = (data: Uint8Array | undefined) => (data === undefined ? undefined : Buffer.from(data).toString());

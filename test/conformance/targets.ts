@@ -6,6 +6,7 @@ import sqliteConfiguration from "../../components/sqlite/configuration.ts";
 import sqliteLock from "../../components/sqlite/lock.ts";
 import sqlitePubsub from "../../components/sqlite/pubsub.ts";
 import sqliteState from "../../components/sqlite/state.ts";
+import { awsStateTarget } from "./aws.targets.ts";
 import type { ConfigurationTarget } from "./configuration.suite.ts";
 import type { LockTarget } from "./lock.suite.ts";
 import {
@@ -25,6 +26,7 @@ export const stateTargets: Readonly<Record<string, StateTarget>> = {
   "state.sqlite": { driver: sqliteState },
   "state.sqlite in memory": { driver: sqliteState, settings: () => ({ connectionString: ":memory:" }) },
   "state.sqlite without WAL": { driver: sqliteState, settings: () => ({ disableWAL: "true" }) },
+  "state.aws.dynamodb": { ...awsStateTarget, maxBytes: 390 * 1024 },
   ...redisStateTargets,
   ...postgresqlStateTargets,
 };

@@ -1,0 +1,46 @@
+import { createHash } from "node:crypto";
+import { CreateTableCommand, DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import dynamodbState from "../../components/aws.dynamodb/state.ts";
+import { requireService, startServer } from "../support/server.ts";
+import type { StateTarget } from "./state.suite.ts";
+
+// moto is a double of AWS: what passes here has met its ideas of AWS, not AWS.
+const isMissing = !(await requireService("moto"));
+const common = { isMissing, time: "backend" } as const;
+
+/** A world of its own for every bench: a region, which lasts as long as the folder does. */
+async function world(dataDir: string) {
+  const { settings } = await startServer("moto");
+  const region = `test-${createHash("sha256").update(dataDir).digest("hex").slice(0, 12)}`;
+  return { ...settings, region };
+}
+
+const clientOptions = ({ endpoint = "", region = "" }: Readonly<Record<string, string>>) => ({
+  endpoint,
+  region,
+  credentials: { accessKeyId: "test", secretAccessKey: "test" },
+});
+
+async function withTable(settings: Readonly<Record<string, string>>): Promise<void> {
+  const client = new DynamoDBClient(clientOptions(settings));
+  const table = new CreateTableCommand({
+    TableName: "items",
+    KeySchema: [{ AttributeName: "key", KeyType: "HASH" }],
+    AttributeDefinitions: [{ AttributeName: "key", AttributeType: "S" }],
+    BillingMode: "PAY_PER_REQUEST",
+  });
+  await client.send(table).catch((error: unknown) => {
+    if (!(error instanceof Error) || error.name !== "ResourceInUseException") throw error;
+  });
+  client.destroy();
+}
+
+export const awsStateTarget: StateTarget = {
+  ...common,
+  driver: dynamodbState,
+  settings: async (dataDir) => {
+    const settings = await world(dataDir);
+    await withTable(settings);
+    return { ...settings, table: "items" };
+  },
+};
