@@ -12,6 +12,7 @@ import { addPublish } from "./commands/publish.ts";
 import { addRun } from "./commands/run.ts";
 import { addState } from "./commands/state.ts";
 import { addStop } from "./commands/stop.ts";
+import { addSubscriptions } from "./commands/subscriptions.ts";
 import { addVersion } from "./commands/version.ts";
 import type { CliContext } from "./context.ts";
 import { CliError, usageExitCode } from "./failure.ts";
@@ -31,6 +32,7 @@ const commands: readonly AddCommand[] = [
   addPublish,
   addState,
   addConfiguration,
+  addSubscriptions,
   addComponents,
   addCompletion,
   addVersion,

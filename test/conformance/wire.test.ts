@@ -12,6 +12,7 @@ import { bareCases, conversationCases, sidecarCases } from "./wire-cases/sidecar
 import { stateCases } from "./wire-cases/state.ts";
 import { stateManyCases } from "./wire-cases/state-many.ts";
 import { configurationCases, lockCases, secretCases } from "./wire-cases/stores.ts";
+import { subscriptionCases } from "./wire-cases/subscriptions.ts";
 
 /** An app that says what it was called with. */
 function startApp(): Promise<Server> {
@@ -40,6 +41,17 @@ spec:
         deniedSecrets: ["root"]
 `;
 
+const subscription = `apiVersion: dapr.io/v2alpha1
+kind: Subscription
+metadata:
+  name: orders
+spec:
+  pubsubname: bus
+  topic: orders
+  routes:
+    default: /echo/orders
+`;
+
 /** A sidecar with a component of every kind and an app. */
 async function startFull() {
   const app = await startApp();
@@ -54,6 +66,7 @@ async function startFull() {
       "sealed.yaml": component("sealed", "state.in-memory", { primaryEncryptionKey: "00".repeat(32) }),
       "shared.yaml": component("shared", "state.in-memory", { keyPrefix: "name" }),
       "bus.yaml": component("bus", "pubsub.in-memory", { publishingScopes: "app=orders,orders/new/eu" }),
+      "orders.yaml": subscription,
       "files.yaml": component("files", "bindings.localstorage", { rootPath: join(folder, "files") }),
       "vault.yaml": component("vault", "secretstores.local.file", { secretsFile: join(folder, "secrets.json") }),
       "config.yaml": component("config", "configuration.in-memory", {
@@ -80,6 +93,7 @@ wireSuite("a sidecar with components", startFull, [
   ...stateCases,
   ...stateManyCases,
   ...publishCases,
+  ...subscriptionCases,
   ...bindingCases,
   ...secretCases,
   ...configurationCases,

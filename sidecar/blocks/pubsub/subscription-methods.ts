@@ -91,11 +91,11 @@ const listParked = (deps: SubscriptionMethodsDeps) =>
     {
       verbs: ["GET"],
       paths: [`${one}/parked`],
-      input: ({ params, query }) => ({
-        pubsubName: params["pubsubName"] ?? "",
-        topic: params["topic"] ?? "",
-        cursor: query("cursor") ?? "",
-        limit: readLimit(query("limit")),
+      input: (http) => ({
+        pubsubName: http.params["pubsubName"] ?? "",
+        topic: http.params["topic"] ?? "",
+        cursor: http.query("cursor") ?? "",
+        limit: readLimit(http.query("limit")),
       }),
     },
     async ({ pubsubName, topic, cursor, limit }, request) => {

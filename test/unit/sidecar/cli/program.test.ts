@@ -21,6 +21,7 @@ test("the commands are these", () => {
     "publish",
     "state",
     "configuration",
+    "subscriptions",
     "components",
     "completion",
     "version",
