@@ -1,7 +1,7 @@
 import type { SQSClientConfig } from "@aws-sdk/client-sqs";
 import { fail } from "../../specs/errors.ts";
 import type { Call, Clock, OpenContext } from "../contract/driver.ts";
-import { type Asked, type Fixes, openFailure, translate } from "./failures.ts";
+import { type Asked, type Fixes, openFailure, translate, withoutRequest } from "./failures.ts";
 import type { AwsSettings } from "./settings.ts";
 
 /** What the clients of all services take. */
@@ -51,7 +51,7 @@ export async function openClient<C extends ServiceClient>(
     const address = settings.endpoint || `${opening.service} in ${region}`;
     const opened = new Client(client, region, { name: context.name, address }, context.clock);
     await untilAborted(client.config.credentials(), context.signal).catch((error: unknown) => {
-      throw openFailure(error, opened.asked);
+      throw openFailure(withoutRequest(error), opened.asked);
     });
     return opened;
   } catch (error) {
@@ -100,6 +100,8 @@ export class Client<C extends ServiceClient> {
     this.#active.add(asking);
     try {
       return await asking;
+    } catch (error) {
+      throw withoutRequest(error);
     } finally {
       this.#active.delete(asking);
     }

@@ -49,6 +49,12 @@ const denied: ReadonlySet<string> = new Set([
 /** The name that the service or the library gives to what went wrong. */
 export const errorName = (error: unknown): string => (error instanceof Error ? error.name : "");
 
+/** The library hangs the exchange on its errors, with the token of the session in its headers. */
+export function withoutRequest(error: unknown): unknown {
+  if (error instanceof Error && "$response" in error) Reflect.deleteProperty(error, "$response");
+  return error;
+}
+
 /** The credentials are good, but a policy does not let them do this. */
 export const isDenied = (error: unknown): boolean => denied.has(errorName(error)) || statusOf(error) === 403;
 

@@ -1,7 +1,12 @@
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { CreateTableCommand, DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { CreateSecretCommand, SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
+import { PutParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import dynamodbState from "../../components/aws.dynamodb/state.ts";
+import parameterStore from "../../components/aws.parameterstore/secretstores.ts";
+import secretManager from "../../components/aws.secretmanager/secretstores.ts";
 import { requireService, startServer } from "../support/server.ts";
+import type { SecretTarget } from "./secrets.suite.ts";
 import type { StateTarget } from "./state.suite.ts";
 
 // moto is a double of AWS: what passes here has met its ideas of AWS, not AWS.
@@ -44,3 +49,35 @@ export const awsStateTarget: StateTarget = {
     return { ...settings, table: "items" };
   },
 };
+
+const secretsManagerTarget: SecretTarget = {
+  isMissing,
+  shortest: "-",
+  driver: secretManager,
+  prepare: async (secrets) => {
+    const settings = await world(randomUUID());
+    const client = new SecretsManagerClient(clientOptions(settings));
+    for (const [Name, SecretString] of Object.entries(secrets)) {
+      await client.send(new CreateSecretCommand({ Name, SecretString }));
+    }
+    client.destroy();
+    return settings;
+  },
+};
+
+const parameterStoreTarget: SecretTarget = {
+  isMissing,
+  shortest: "-",
+  driver: parameterStore,
+  prepare: async (secrets) => {
+    const settings = await world(randomUUID());
+    const client = new SSMClient(clientOptions(settings));
+    for (const [name, Value] of Object.entries(secrets)) {
+      await client.send(new PutParameterCommand({ Name: `/app/${name}`, Value, Type: "SecureString" }));
+    }
+    client.destroy();
+    return { ...settings, prefix: "/app/" };
+  },
+};
+
+export const awsSecretTargets: readonly SecretTarget[] = [secretsManagerTarget, parameterStoreTarget];

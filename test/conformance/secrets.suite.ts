@@ -5,15 +5,19 @@ import { type Given, openDriver } from "../support/open-driver.ts";
 /** A secret store under test. */
 export interface SecretTarget {
   readonly driver: SecretDriver;
+  /** The server it needs is not on this machine, which has been reported; its cases are skipped. */
+  readonly isMissing?: boolean;
   /** Puts the secrets where the driver finds them and gives the settings; called inside a test. */
-  prepare(secrets: Readonly<Record<string, string>>): Given;
+  prepare(secrets: Readonly<Record<string, string>>): Given | Promise<Given>;
+  /** A shortest secret that its backend keeps; default: the empty one. */
+  readonly shortest?: string;
   /** What an absent secret gives; absent: a rejection with `secretNotFound`. */
   readonly absent?: (name: string) => Readonly<Record<string, string>>;
 }
 
 /** What every secret store must do. */
-export function secretSuite({ driver, prepare, absent }: SecretTarget): void {
-  const open = (secrets: Readonly<Record<string, string>>) => openDriver(driver, prepare(secrets));
+export function secretSuite({ driver, prepare, shortest = "", absent }: SecretTarget): void {
+  const open = async (secrets: Readonly<Record<string, string>>) => openDriver(driver, await prepare(secrets));
 
   test("a secret is read by its name", async () => {
     const store = await open({ password: "hunter2" });
@@ -26,8 +30,8 @@ export function secretSuite({ driver, prepare, absent }: SecretTarget): void {
   });
 
   test("an absent secret is told apart from an empty one as the store promises", async () => {
-    const store = await open({ empty: "" });
-    expect(await store.get("empty", {}, {})).toEqual({ empty: "" });
+    const store = await open({ empty: shortest });
+    expect(await store.get("empty", {}, {})).toEqual({ empty: shortest });
     const answer = store.get("nowhere", {}, {});
     if (absent) expect(await answer).toEqual(absent("nowhere"));
     else await expect(answer).rejects.toMatchObject({ reason: "secretNotFound", params: { name: "nowhere" } });

@@ -3,6 +3,7 @@ import { vi } from "vitest";
 import localEnv from "../../components/local.env/secretstores.ts";
 import localFile from "../../components/local.file/secretstores.ts";
 import { tempFolder } from "../support/temp-folder.ts";
+import { awsSecretTargets } from "./aws.targets.ts";
 import type { SecretTarget } from "./secrets.suite.ts";
 
 /** The secret stores under test. */
@@ -21,4 +22,5 @@ export const secretTargets: readonly SecretTarget[] = [
     },
     absent: (name) => ({ [name]: "" }),
   },
+  ...awsSecretTargets,
 ];
