@@ -1,4 +1,5 @@
 import type { Clock } from "../components/contract/driver.ts";
+import { Sockets } from "../components/pluggable/sockets.ts";
 import { registry } from "../components/registry.gen.ts";
 import { causeText, fail } from "../specs/errors.ts";
 import { openHttpTarget } from "./app-channel/http.ts";
@@ -210,6 +211,12 @@ async function openBase({ config, options, log, closing, clock }: Site) {
     "components",
     new Host({
       registry,
+      sockets: new Sockets({
+        folder: config.componentSocketsFolder,
+        isNamed: Boolean(env["DAPR_COMPONENTS_SOCKETS_FOLDER"] || env["DAPR_COMPONENT_SOCKETS_FOLDER"]),
+        clock,
+        log: log.scope("dapr.runtime.pluggable"),
+      }),
       resources,
       resolvePairs,
       policies,
@@ -217,6 +224,7 @@ async function openBase({ config, options, log, closing, clock }: Site) {
       appId,
       namespace,
       dataDir,
+      requirements: config.configuration.requiredCapabilities,
       strict,
       clock,
       log: log.scope("dapr.runtime.processor"),

@@ -44,6 +44,7 @@ export function toConfiguration(
     features: { ...features, ...Object.fromEntries(spec.features.map(({ name, enabled }) => [name, enabled])) },
     api: spec.api,
     deniedComponents: spec.components.deny,
+    requiredCapabilities: spec.components.requires,
     logging: { apiLogging: toApiLogging(spec.logging.apiLogging) },
     wasm: spec.wasm,
     workflow: toWorkflow(spec.workflow),

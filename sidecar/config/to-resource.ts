@@ -47,6 +47,7 @@ export function toComponent(located: Located<ComponentDocument>, context: Resour
     metadata,
     initTimeoutMs: parseDurationMs(spec.initTimeout),
     ignoreErrors: spec.ignoreErrors,
+    ...(spec.requires.length > 0 ? { requires: spec.requires } : {}),
     ...withStore(store, metadata),
   };
 }

@@ -4,6 +4,7 @@ import type { Component, ComponentState, ComponentStatus, Components } from "../
 import type { ComponentResource, SecretReference } from "../kernel/config-types.ts";
 import { withDeadline } from "../kernel/deadline.ts";
 import { loadDriver, type OpeningParts, openComponent, placeOf, wrapped } from "./opening.ts";
+import { checkDeclared } from "./requirements.ts";
 
 export interface HostParts extends OpeningParts {
   readonly resources: readonly ComponentResource[];
@@ -65,8 +66,13 @@ export class Host implements Components {
    * Rejects with `openFailed` naming every component that could not be opened and may not be ignored.
    */
   async start(): Promise<void> {
-    refuseTwoActorStores(this.#parts.resources);
-    this.#entries = this.#parts.resources.map(newEntry);
+    const { resources, requirements } = this.#parts;
+    refuseTwoActorStores(resources);
+    checkDeclared(
+      requirements,
+      resources.map(({ name }) => name),
+    );
+    this.#entries = resources.map(newEntry);
     this.#countLoaded(this.#entries.length);
     for (const entry of this.#entries) entry.tried = this.#firstTry(entry);
     await Promise.all(this.#entries.map((entry) => entry.tried));

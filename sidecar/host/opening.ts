@@ -8,6 +8,7 @@ import { didYouMean } from "../kernel/did-you-mean.ts";
 import type { ScopedLog } from "../kernel/log.ts";
 import type { Metrics } from "../kernel/metrics.ts";
 import type { Policies } from "../kernel/policy.ts";
+import { checkRequired, type Requirements } from "./requirements.ts";
 import { readSettings, type Settings } from "./settings.ts";
 import { wrapComponent } from "./wrap.ts";
 
@@ -22,6 +23,8 @@ export interface OpeningParts {
   readonly appId: string;
   readonly namespace: string;
   readonly dataDir: string;
+  /** Capabilities that the app counts on, by component name. */
+  readonly requirements: Requirements;
   /** Unknown metadata keys are errors. */
   readonly strict: boolean;
   readonly clock: Clock;
@@ -58,8 +61,8 @@ export async function openComponent(
   readSecret: (reference: SecretReference) => Promise<string>,
   closing: AbortSignal,
 ): Promise<Component> {
-  const { clock, log, appId, namespace, dataDir } = parts;
-  const { name, type, version } = resource;
+  const { clock, log, appId, namespace, dataDir, requirements } = parts;
+  const { name, type, version, requires = [] } = resource;
   const { settings, runtime } = await settingsOf(parts, resource, driver, readSecret);
   const opened = await withDeadline(clock, `opening ${name}`, resource.initTimeoutMs, closing, async (signal) => {
     // Read by this driver's own schema a line above.
@@ -70,6 +73,14 @@ export async function openComponent(
     await result.close();
     throw signal.reason;
   });
+  try {
+    for (const one of checkRequired(placeOf(resource), driver, [...requires, ...(requirements[name] ?? [])])) {
+      log.info("a capability is emulated", { component: name, how: one });
+    }
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
   return { name, type, version, kind: driver.kind, driver, opened, runtime } as Component;
 }
 

@@ -218,6 +218,8 @@ export interface ComponentResource extends ResourceHeader {
   readonly initTimeoutMs: number;
   /** False: a failing start of the component stops the sidecar. */
   readonly ignoreErrors: boolean;
+  /** Capabilities that the app counts on; absent: none. */
+  readonly requires?: readonly string[];
   /** Store that `secretKeyRef` entries are read from. */
   readonly secretStore?: string;
   /** Secrets that `ResolvePairs` will ask for; empty: none. */
@@ -373,6 +375,8 @@ export interface Configuration {
   readonly api: { readonly allowed: readonly ApiRule[]; readonly denied: readonly ApiRule[] };
   /** `type` or `type/version`. Already applied by the loader. */
   readonly deniedComponents: readonly string[];
+  /** Capabilities that the app counts on, by component name. */
+  readonly requiredCapabilities: Readonly<Record<string, readonly string[]>>;
   readonly logging: {
     readonly apiLogging: {
       /** Absent when the resource says nothing. */

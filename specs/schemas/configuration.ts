@@ -158,8 +158,15 @@ export const configurationSchema = resourceDocument({
         { ...closed, default: {}, description: "Which endpoints the sidecar offers." },
       ),
       components: Type.Object(
-        { deny: texts("Types, or type/version, that are never loaded.") },
-        { ...closed, default: {}, description: "Which components may be loaded." },
+        {
+          deny: texts("Types, or type/version, that are never loaded."),
+          requires: Type.Record(Type.String(), texts("Names of capabilities."), {
+            default: {},
+            description:
+              "Capabilities that the app counts on, by component name; a component that is not there or cannot do it keeps the sidecar from starting.",
+          }),
+        },
+        { ...closed, default: {}, description: "Which components may be loaded, and what they must be able to do." },
       ),
       logging,
       wasm: Type.Object(

@@ -1,4 +1,6 @@
 import { create, type MessageInitShape, toJson } from "@bufbuild/protobuf";
+import type { Kind } from "../../../components/contract/any-driver.ts";
+import { capabilitiesOf } from "../../../components/contract/capabilities.ts";
 import { fail } from "../../../specs/errors.ts";
 import { Dapr } from "../../../specs/gen/dapr/proto/runtime/v1/dapr_pb.js";
 import {
@@ -108,25 +110,9 @@ export function healthRoutes(facts: Facts): readonly Route[] {
 type Metadata = MessageInitShape<typeof GetMetadataResponseSchema>;
 
 /** Capability names as the published API writes them. */
-const published: Readonly<Record<string, string>> = {
-  etag: "ETAG",
-  ttl: "TTL",
-  transaction: "TRANSACTIONAL",
-  query: "QUERY_API",
-  bulkGet: "BULK_GET",
-  bulkPublish: "BULK_PUBLISH",
-  wildcards: "SUBSCRIBE_WILDCARDS",
-  durable: "DURABLE",
-  input: "INPUT_BINDING",
-  output: "OUTPUT_BINDING",
-  multiple: "MULTIPLE_KEY_VALUES_PER_SECRET",
-  fencing: "FENCING",
-};
-
-function capabilitiesOf({ type, capabilities }: ComponentStatus): string[] {
-  return capabilities.map((name) =>
-    name === "ttl" && type.startsWith("pubsub.") ? "MESSAGE_TTL" : (published[name] ?? name.toUpperCase()),
-  );
+function publishedCapabilities({ type, capabilities }: ComponentStatus): string[] {
+  const known = capabilitiesOf(type.slice(0, type.indexOf(".")).toLowerCase() as Kind);
+  return capabilities.map((name) => known[name]?.published ?? name.toUpperCase());
 }
 
 function describe(
@@ -140,7 +126,12 @@ function describe(
     enabledFeatures: Object.entries(config.configuration.features).flatMap(([name, on]) => (on ? [name] : [])),
     registeredComponents: components()
       .filter(({ state }) => state === "ready" || state === "degraded")
-      .map((one) => ({ name: one.name, type: one.type, version: one.version, capabilities: capabilitiesOf(one) })),
+      .map((one) => ({
+        name: one.name,
+        type: one.type,
+        version: one.version,
+        capabilities: publishedCapabilities(one),
+      })),
     extendedMetadata: { daprRuntimeVersion: version, ...Object.fromEntries(extended) },
     subscriptions: subscriptions().map((one) => ({
       pubsubName: one.pubsubName,

@@ -252,7 +252,7 @@ const used: readonly (readonly [what: string, text: string, says: string])[] = [
   [
     "an unknown key that resembles none",
     component("spec: {type: a, colour: red}"),
-    "known here: type, version, metadata, initTimeout, ignoreErrors",
+    "known here: type, version, metadata, requires, initTimeout, ignoreErrors",
   ],
   [
     "scopes inside spec",

@@ -71,6 +71,7 @@ export class Fixture {
       appId: "app",
       namespace: "default",
       dataDir: "/nowhere",
+      requirements: {},
       strict: false,
       clock: this.clock,
       log: this.log,

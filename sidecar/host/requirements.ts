@@ -1,0 +1,48 @@
+import type { AnyDriver } from "../../components/contract/any-driver.ts";
+import { capabilitiesOf } from "../../components/contract/capabilities.ts";
+import { fail } from "../../specs/errors.ts";
+import { didYouMean } from "../kernel/did-you-mean.ts";
+
+/** Capabilities that an app counts on, by component name. */
+export type Requirements = Readonly<Record<string, readonly string[]>>;
+
+/**
+ * Compares what is required of a component with what its driver can do.
+ * @returns a sentence for each capability that the sidecar makes up for
+ * @throws `openFailed` that names each one that cannot be had, with what would help
+ */
+export function checkRequired(
+  at: string,
+  { type, kind, capabilities }: AnyDriver,
+  required: readonly string[],
+): readonly string[] {
+  const known = capabilitiesOf(kind);
+  const made: string[] = [];
+  const missing: string[] = [];
+  for (const name of new Set(required)) {
+    const about = known[name];
+    if (!about) {
+      const names = Object.keys(known);
+      const hint = didYouMean(name, names) ?? (names.length > 0 ? `use ${names.join(", ")}` : `${kind} has none`);
+      missing.push(`${at}: requires ${JSON.stringify(name)}, which is no capability of ${kind}; ${hint}`);
+    } else if ((capabilities as readonly string[]).includes(name)) continue;
+    else if (about.emulated) made.push(`${type} lacks ${name}: ${about.emulated}`);
+    else {
+      const help = `\`mecha components --kind ${kind} --capability ${name}\` lists drivers that can`;
+      missing.push(`${at}: requires ${name} (${about.means}), which ${type} cannot do; ${help}`);
+    }
+  }
+  if (missing.length > 0) throw fail("openFailed", { why: missing.join("\n") });
+  return made;
+}
+
+/** @throws `openFailed` when something is required of a component that is not declared */
+export function checkDeclared(requirements: Requirements, declared: readonly string[]): void {
+  const absent = Object.keys(requirements).filter((name) => !declared.includes(name));
+  if (absent.length === 0) return;
+  const why = absent.map((name) => {
+    const hint = didYouMean(name, declared) ?? `declared: ${declared.join(", ") || "none"}`;
+    return `Configuration: spec.components.requires names ${name}, which is not declared; ${hint}`;
+  });
+  throw fail("openFailed", { why: why.join("\n") });
+}
