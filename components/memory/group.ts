@@ -1,7 +1,8 @@
 import { fail } from "../../specs/errors.ts";
 import type { Call, OpenContext, Subscription } from "../contract/driver.ts";
-import type { IncomingMessage, MessageHandler } from "../contract/pubsub.ts";
+import type { MessageHandler, Order } from "../contract/pubsub.ts";
 import { Fifo } from "./fifo.ts";
+import { type Delivery, Lines } from "./lines.ts";
 
 export interface GroupSettings {
   readonly queueDepth: number;
@@ -11,17 +12,10 @@ export interface GroupSettings {
   readonly maxRetries: number;
 }
 
-/** A message on its way to one group. */
-export interface Delivery {
-  readonly message: Omit<IncomingMessage, "attempt">;
-  /** Milliseconds since 1970 after which it is not delivered; undefined: never. */
-  readonly expiresAt: number | undefined;
-  readonly attempt: number;
-}
-
 interface Member {
   readonly handler: MessageHandler;
   readonly concurrency: number;
+  readonly order: Order;
   active: number;
   idle: (() => void) | undefined;
 }
@@ -36,7 +30,11 @@ export class Group {
   readonly #context: OpenContext;
   readonly #waiting = new Fifo<Delivery>();
   readonly #members: Member[] = [];
+  /** Undefined: no member asks for an order. */
+  #lines: Lines | undefined;
   readonly #retries = new Set<() => void>();
+  /** Ends of pauses of lines, whose messages `#lines` counts. */
+  readonly #rests = new Set<() => void>();
   #roomWaiters: (() => void)[] = [];
   #next = 0;
   #scheduled = false;
@@ -57,7 +55,7 @@ export class Group {
   }
 
   get #depth(): number {
-    return this.#waiting.length + this.#retries.size;
+    return this.#waiting.length + this.#retries.size + (this.#lines?.size ?? 0);
   }
 
   push(delivery: Delivery): void {
@@ -69,7 +67,7 @@ export class Group {
   #dropOldest(): void {
     if (!this.#dropping) this.#context.log.warn(`nobody reads ${this.#name}: its oldest messages are dropped`);
     this.#dropping = true;
-    this.#waiting.shift();
+    if (!this.#lines?.drop()) this.#waiting.shift();
   }
 
   /** Settles when the group is not full; rejects when it stays so for too long or the caller leaves. */
@@ -93,9 +91,10 @@ export class Group {
     });
   }
 
-  join(handler: MessageHandler, concurrency: number): Subscription {
-    const member: Member = { handler, concurrency: Math.max(1, concurrency), active: 0, idle: undefined };
+  join(handler: MessageHandler, concurrency: number, order: Order): Subscription {
+    const member: Member = { handler, concurrency: Math.max(1, concurrency), order, active: 0, idle: undefined };
     this.#members.push(member);
+    this.#arrange();
     this.#dropping = false;
     this.#schedule();
     let closed: Promise<void> | undefined;
@@ -105,6 +104,17 @@ export class Group {
         return closed;
       },
     };
+  }
+
+  /** The strictest order that a member asks for holds for all. */
+  #arrange(): void {
+    const orders = this.#members.map(({ order }) => order);
+    const order = (["topic", "key"] as const).find((one) => orders.includes(one)) ?? "none";
+    if (order === (this.#lines?.order ?? "none")) return;
+    const waiting = [...(this.#lines?.clear() ?? [])];
+    this.#lines = order === "none" ? undefined : new Lines(order);
+    for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) waiting.push(next);
+    for (const delivery of waiting) this.#waiting.push(delivery);
   }
 
   async #leave(member: Member): Promise<void> {
@@ -120,8 +130,10 @@ export class Group {
   /** Takes no more messages and forgets those that wait. */
   close(): void {
     this.#closed = true;
-    for (const cancel of this.#retries) cancel();
+    for (const cancel of [...this.#retries, ...this.#rests]) cancel();
     this.#retries.clear();
+    this.#rests.clear();
+    this.#lines?.clear();
     while (this.#waiting.shift());
     this.#freeRoom();
   }
@@ -137,6 +149,14 @@ export class Group {
   }
 
   #deliver(): void {
+    if (this.#lines) this.#deliverInOrder(this.#lines);
+    else this.#deliverAsItComes();
+    // Not at each place that gets free: waking all publishers for one place costs more than the message.
+    const { queueDepth } = this.#settings;
+    if (this.#roomWaiters.length > 0 && this.#depth <= queueDepth - Math.ceil(queueDepth / 8)) this.#freeRoom();
+  }
+
+  #deliverAsItComes(): void {
     while (this.#waiting.length > 0) {
       if (this.#calls >= perTurn) {
         this.#schedule();
@@ -147,11 +167,42 @@ export class Group {
       if (!delivery) break;
       if (delivery.expiresAt !== undefined && delivery.expiresAt <= this.#context.clock.now()) continue;
       this.#calls += 1;
-      this.#hand(delivery, member);
+      this.#hand(delivery, member, undefined);
     }
-    // Not at each place that gets free: waking all publishers for one place costs more than the message.
-    const { queueDepth } = this.#settings;
-    if (this.#roomWaiters.length > 0 && this.#depth <= queueDepth - Math.ceil(queueDepth / 8)) this.#freeRoom();
+  }
+
+  /** Gives each member in turn what it may have, until nobody may have anything. */
+  #deliverInOrder(lines: Lines): void {
+    for (let refusals = 0; refusals < this.#members.length; ) {
+      if (this.#calls >= perTurn) {
+        this.#schedule();
+        return;
+      }
+      const member = this.#free();
+      const delivery = member && this.#nextFor(member, lines);
+      if (!delivery) {
+        if (!member) return;
+        refusals += 1;
+        continue;
+      }
+      refusals = 0;
+      const ordering = lines.orders(delivery) ? lines : undefined;
+      if (delivery.expiresAt !== undefined && delivery.expiresAt <= this.#context.clock.now()) {
+        ordering?.settle(delivery, undefined);
+        continue;
+      }
+      this.#calls += 1;
+      this.#hand(delivery, member, ordering);
+    }
+  }
+
+  #nextFor(member: Member, lines: Lines): Delivery | undefined {
+    const waited = lines.next(member);
+    if (waited) return waited;
+    for (let fresh = this.#waiting.shift(); fresh; fresh = this.#waiting.shift()) {
+      if (lines.admit(fresh, member)) return fresh;
+    }
+    return undefined;
   }
 
   /** The next member in turn that may take a message. */
@@ -164,11 +215,13 @@ export class Group {
     return undefined;
   }
 
-  #hand(delivery: Delivery, member: Member): void {
+  /** @param lines undefined: the message has no part in any order */
+  #hand(delivery: Delivery, member: Member, lines: Lines | undefined): void {
     member.active += 1;
     const settle = (settled: unknown) => {
       member.active -= 1;
-      if (settled !== "ack") this.#retry(delivery);
+      if (lines) this.#settleInOrder(lines, delivery, settled === "ack");
+      else if (settled !== "ack") this.#retry(delivery);
       if (member.active === 0) member.idle?.();
       this.#deliver();
     };
@@ -179,20 +232,45 @@ export class Group {
     }
   }
 
-  #retry({ message, expiresAt, attempt }: Delivery): void {
+  #settleInOrder(lines: Lines, delivery: Delivery, isDone: boolean): void {
     if (this.#closed) return;
-    const { redeliverInterval, maxRedeliverInterval, maxRetries } = this.#settings;
-    if (maxRetries >= 0 && attempt > maxRetries) {
-      this.#context.log.warn(`message ${message.id} of ${this.#name} is dropped after ${attempt} attempts`);
-      return;
-    }
-    const pause = Math.min(redeliverInterval * 2 ** (attempt - 1), maxRedeliverInterval);
-    const cancel = this.#context.clock.after(pause, () => {
-      this.#retries.delete(cancel);
-      this.#waiting.push({ message, expiresAt, attempt: attempt + 1 });
+    const isBehind = !isDone && lines.isBehind(delivery);
+    const isOver = isDone || (!isBehind && this.#isLast(delivery));
+    const again = isOver ? undefined : isBehind ? delivery : { ...delivery, attempt: delivery.attempt + 1 };
+    const rest = lines.settle(delivery, again);
+    if (!rest) return;
+    this.#after(this.#rests, this.#pauseMs(rest.attempt - 1), () => {
+      rest.end();
+      if (lines !== this.#lines) for (const left of lines.clear()) this.#waiting.push(left);
+    });
+  }
+
+  #retry(delivery: Delivery): void {
+    if (this.#closed || this.#isLast(delivery)) return;
+    const { attempt } = delivery;
+    this.#after(this.#retries, this.#pauseMs(attempt), () => this.#waiting.push({ ...delivery, attempt: attempt + 1 }));
+  }
+
+  #pauseMs(attempt: number): number {
+    const { redeliverInterval, maxRedeliverInterval } = this.#settings;
+    return Math.min(redeliverInterval * 2 ** (attempt - 1), maxRedeliverInterval);
+  }
+
+  #isLast({ message, attempt }: Delivery): boolean {
+    const { maxRetries } = this.#settings;
+    if (maxRetries < 0 || attempt <= maxRetries) return false;
+    this.#context.log.warn(`message ${message.id} of ${this.#name} is dropped after ${attempt} attempts`);
+    return true;
+  }
+
+  /** Does it later, and delivers then. */
+  #after(timers: Set<() => void>, ms: number, run: () => void): void {
+    const cancel = this.#context.clock.after(ms, () => {
+      timers.delete(cancel);
+      run();
       this.#schedule();
     });
-    this.#retries.add(cancel);
+    timers.add(cancel);
   }
 
   #freeRoom(): void {

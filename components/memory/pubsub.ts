@@ -41,7 +41,7 @@ export default definePubsub({
       description: "Further attempts after the first; then the message is dropped. -1: no end.",
     }),
   }),
-  capabilities: ["bulkPublish", "ttl", "wildcards"],
+  capabilities: ["bulkPublish", "ttl", "wildcards", "ordering"],
   async open(settings, context) {
     const bus = new Bus(settings, context);
     return {
@@ -105,7 +105,7 @@ class Bus {
     return failed;
   }
 
-  subscribe({ topic, group, concurrency }: SubscribeOptions, handler: MessageHandler): Subscription {
+  subscribe({ topic, group, concurrency, order = "none" }: SubscribeOptions, handler: MessageHandler): Subscription {
     const key = JSON.stringify([topic, group]);
     let consumer = this.#consumers.get(key);
     if (!consumer) {
@@ -114,7 +114,7 @@ class Bus {
       this.#consumers.set(key, consumer);
       this.#routes.clear();
     }
-    const joined = consumer.group.join(handler, concurrency);
+    const joined = consumer.group.join(handler, concurrency, order);
     const subscription: Subscription = {
       close: async () => {
         await joined.close();
