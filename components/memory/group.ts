@@ -188,7 +188,7 @@ export class Group {
       refusals = 0;
       const ordering = lines.orders(delivery) ? lines : undefined;
       if (delivery.expiresAt !== undefined && delivery.expiresAt <= this.#context.clock.now()) {
-        ordering?.settle(delivery, undefined);
+        ordering?.settle(delivery, true, undefined);
         continue;
       }
       this.#calls += 1;
@@ -237,9 +237,9 @@ export class Group {
     const isBehind = !isDone && lines.isBehind(delivery);
     const isOver = isDone || (!isBehind && this.#isLast(delivery));
     const again = isOver ? undefined : isBehind ? delivery : { ...delivery, attempt: delivery.attempt + 1 };
-    const rest = lines.settle(delivery, again);
+    const rest = lines.settle(delivery, isDone, again);
     if (!rest) return;
-    this.#after(this.#rests, this.#pauseMs(rest.attempt - 1), () => {
+    this.#after(this.#rests, this.#pauseMs(Math.max(1, rest.attempts)), () => {
       rest.end();
       if (lines !== this.#lines) for (const left of lines.clear()) this.#waiting.push(left);
     });

@@ -18,12 +18,14 @@ interface Line {
   held: number;
   /** To be delivered again. While there are some, the line rests. */
   again: Delivery[];
+  /** Number of the first that was handed back since the line was last free. */
+  failed: number;
 }
 
 /** What is to be done about a line whose messages are to be delivered again, now that none of it is in the handler. */
 interface Rest {
-  /** How often the first of them will have been delivered. */
-  readonly attempt: number;
+  /** How often the first of them has been delivered. */
+  readonly attempts: number;
   /** Lets the line go on from there. */
   end(): void;
 }
@@ -73,7 +75,7 @@ export class Lines {
     if (key === undefined) return true;
     let line = this.#lines.get(key);
     if (!line) {
-      line = { key, waiting: new Fifo(), holder: undefined, held: 0, again: [] };
+      line = { key, waiting: new Fifo(), holder: undefined, held: 0, again: [], failed: Number.POSITIVE_INFINITY };
       this.#lines.set(key, line);
     }
     const isFree = line.holder === undefined || line.holder === member;
@@ -112,17 +114,18 @@ export class Lines {
   /** Whether a message was handed back because one before it was: it has not been tried by itself. */
   isBehind(delivery: Delivery): boolean {
     const line = this.#lines.get(this.#keyOf(delivery) ?? "");
-    return line?.again.some((other) => numberOf(other) < numberOf(delivery)) ?? false;
+    return line !== undefined && line.failed < numberOf(delivery);
   }
 
   /**
    * A message leaves the handler.
-   * @param again what is to be delivered in its place
+   * @param again what is to be delivered in its place; undefined after a failure: it has been tried often enough
    */
-  settle(delivery: Delivery, again: Delivery | undefined): Rest | undefined {
+  settle(delivery: Delivery, isDone: boolean, again: Delivery | undefined): Rest | undefined {
     const line = this.#lines.get(this.#keyOf(delivery) ?? "");
     if (!line) return undefined;
     line.held -= 1;
+    if (!isDone) line.failed = Math.min(line.failed, numberOf(delivery));
     if (again) {
       line.again.push(again);
       this.#size += 1;
@@ -130,8 +133,9 @@ export class Lines {
     this.#sort(line);
     if (line.held > 0) return undefined;
     line.holder = undefined;
+    line.failed = Number.POSITIVE_INFINITY;
     const first = line.again.sort((left, right) => numberOf(left) - numberOf(right))[0];
-    if (first) return { attempt: first.attempt, end: () => this.#goOn(line) };
+    if (first) return { attempts: first.attempt - 1, end: () => this.#goOn(line) };
     if (line.waiting.length === 0) this.#lines.delete(line.key);
     this.#sort(line);
     return undefined;
