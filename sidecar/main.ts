@@ -225,6 +225,7 @@ async function openBase({ config, options, log, closing, clock }: Site) {
       namespace,
       dataDir,
       requirements: config.configuration.requiredCapabilities,
+      secretRefreshMs: config.secretRefreshMs,
       strict,
       clock,
       log: log.scope("dapr.runtime.processor"),

@@ -1,7 +1,8 @@
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { Type } from "typebox";
 import { causeText, fail } from "../../specs/errors.ts";
+import type { Call } from "../contract/driver.ts";
 import { defineSecretStore, type SecretValues } from "../contract/secrets.ts";
 import { flag, requiredText, text } from "../contract/settings.ts";
 import { flatten, flattenBelow, type Json, parseWritten } from "./flatten.ts";
@@ -13,7 +14,7 @@ export default defineSecretStore({
   summary: "Secrets from a JSON file, for development.",
   metadata: Type.Object({
     secretsFile: requiredText({
-      description: "Path of a JSON file; read once, when the component opens.",
+      description: "Path of a JSON file; read when the component opens, and again when the file has changed.",
       example: "./secrets.json",
     }),
     nestedSeparator: text({
@@ -26,29 +27,56 @@ export default defineSecretStore({
     }),
   }),
   capabilities: ["multiple"],
-  async open(settings, { signal }) {
-    const document = await readDocument(resolve(settings.secretsFile), signal);
-    const secrets = new Map<string, SecretValues>(
-      settings.multiValued
-        ? flattenBelow(document, settings.nestedSeparator)
-        : flatten(document, settings.nestedSeparator).map(([name, value]) => [name, { [name]: value }]),
-    );
+  async open(settings, { signal, log }) {
+    const path = resolve(settings.secretsFile);
+    const read = async (aborted: AbortSignal | undefined) => {
+      const document = await readDocument(path, aborted);
+      return new Map<string, SecretValues>(
+        settings.multiValued
+          ? flattenBelow(document, settings.nestedSeparator)
+          : flatten(document, settings.nestedSeparator).map(([name, value]) => [name, { [name]: value }]),
+      );
+    };
+    let version = await versionOf(path);
+    let secrets = await read(signal);
+    /** A file that is being written, or is wrong, takes away nothing that was read before. */
+    const current = async (call: Call) => {
+      const now = await versionOf(path);
+      if (now === version) return secrets;
+      try {
+        secrets = await read(call.signal);
+        version = now;
+      } catch (error) {
+        log.warn("the changed secrets file is not used", { error: causeText(error) });
+      }
+      return secrets;
+    };
     return {
-      async get(name) {
-        const values = secrets.get(name);
+      async get(name, _metadata, call) {
+        const values = (await current(call)).get(name);
         if (!values) throw fail("secretNotFound", { name });
         return values;
       },
-      getAll: async () => Object.fromEntries(secrets),
+      getAll: async (_metadata, call) => Object.fromEntries(await current(call)),
       close: async () => {},
     };
   },
 });
 
-async function readDocument(path: string, signal: AbortSignal): Promise<Json> {
+/** Changes whenever the file is written or replaced; empty: there is none. */
+async function versionOf(path: string): Promise<string> {
+  try {
+    const { ino, mtimeNs, size } = await stat(path, { bigint: true });
+    return `${ino} ${mtimeNs} ${size}`;
+  } catch {
+    return "";
+  }
+}
+
+async function readDocument(path: string, signal: AbortSignal | undefined): Promise<Json> {
   let content: string;
   try {
-    content = (await readFile(path, { encoding: "utf8", signal })).replace(/^\uFEFF/, "");
+    content = (await readFile(path, { encoding: "utf8", ...(signal ? { signal } : {}) })).replace(/^\uFEFF/, "");
   } catch (error) {
     throw fail("openFailed", { why: `secretsFile cannot be read: ${causeText(error)}` }, { cause: error });
   }

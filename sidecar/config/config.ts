@@ -43,6 +43,7 @@ export async function loadConfig(argv: readonly string[], env: Env): Promise<Con
     log: toLog(values, configuration),
     profile: { enabled: values["enable-profiling"], port: values["profile-port"] },
     controlPlane: toControlPlane(values),
+    secretRefreshMs: values["secret-refresh-interval"],
     hotReload: {
       enabled: configuration.features["HotReload"] ?? true,
       reconcileIntervalMs: values["hot-reload-reconcile-interval"] || RECONCILE_MS,

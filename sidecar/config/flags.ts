@@ -190,6 +190,15 @@ export const flags = {
     minimum: 0,
     description: "How often resource folders are read again besides watching them; 0 means 60s.",
   },
+  "secret-refresh-interval": {
+    type: "duration",
+    group: "resources",
+    ours: true,
+    default: "60s",
+    minimum: 0,
+    description:
+      "How often the secrets of components are read again; a component is opened anew when one has changed and works. 0: never.",
+  },
   "disable-builtin-k8s-secret-store": {
     type: "switch",
     group: "resources",

@@ -5,9 +5,12 @@ import type { ComponentResource, SecretReference } from "../kernel/config-types.
 import { withDeadline } from "../kernel/deadline.ts";
 import { loadDriver, type OpeningParts, openComponent, placeOf, wrapped } from "./opening.ts";
 import { checkDeclared } from "./requirements.ts";
+import { UsedSecrets } from "./used-secrets.ts";
 
 export interface HostParts extends OpeningParts {
   readonly resources: readonly ComponentResource[];
+  /** How often secrets that components were opened with are read again, in milliseconds; 0: never. */
+  readonly secretRefreshMs: number;
 }
 
 /** One declared component and what has become of it. */
@@ -22,6 +25,10 @@ interface Entry {
   /** Settles after the first try, whichever way it went. */
   tried: Promise<void>;
   capabilities: readonly string[];
+  /** What it was opened with. */
+  readonly secrets: UsedSecrets;
+  /** Its secrets are being looked at, or it is being opened with new ones. */
+  isRotating: boolean;
 }
 
 /** What a change of the resource files did. */
@@ -44,6 +51,8 @@ const newEntry = (resource: ComponentResource): Entry => ({
   component: undefined,
   tried: Promise.resolve(),
   capabilities: [],
+  secrets: new UsedSecrets(),
+  isRotating: false,
 });
 
 /** Opens components, keeps them, and closes them in reverse. */
@@ -79,6 +88,9 @@ export class Host implements Components {
     const broken = this.#entries.filter((entry) => entry.state === "failed" && !entry.resource.ignoreErrors);
     if (broken.length > 0) throw fail("openFailed", { why: broken.map(describe).join("\n") });
     this.#every(pingIntervalMs, () => Promise.all(this.#entries.map((entry) => this.#ping(entry))));
+    if (this.#parts.secretRefreshMs > 0) {
+      this.#every(this.#parts.secretRefreshMs, () => Promise.all(this.#entries.map((entry) => this.#rotate(entry))));
+    }
   }
 
   /**
@@ -103,7 +115,7 @@ export class Host implements Components {
     for (const resource of changed) {
       const entry = newEntry(resource);
       try {
-        await this.#replace(entry, await this.#openEntry(entry, [resource.name]));
+        await this.#replace(entry, await this.#openChecked(entry));
         result.opened.push(resource.name);
       } catch (error) {
         result.failed.push(causeText(error));
@@ -210,13 +222,67 @@ export class Host implements Components {
     const { resource } = entry;
     const driver = await loadDriver(this.#parts.registry, resource);
     entry.capabilities = driver.capabilities;
-    const readSecret = (reference: SecretReference) => this.#readSecret(reference, path);
+    const readSecret = async (reference: SecretReference) => {
+      const value = await this.#readSecret(reference, path);
+      entry.secrets.note(reference, value);
+      return value;
+    };
     const component = await openComponent(this.#parts, resource, driver, readSecret, this.#closing.signal);
     this.#parts.log.info("component loaded", {
       component: resource.name,
       component_type: `${resource.type}/${resource.version}`,
     });
     return component;
+  }
+
+  /** Opens it beside what is open, and leaves nothing open unless it answers. */
+  async #openChecked(entry: Entry): Promise<Component> {
+    const bare = await this.#openEntry(entry, [entry.resource.name]);
+    try {
+      await this.#answers(bare);
+      return bare;
+    } catch (error) {
+      await this.#closeOne(bare);
+      throw error;
+    }
+  }
+
+  /** Opens it anew when a secret that it was opened with has changed; what does not work with the new one stays as it is. */
+  async #rotate(entry: Entry): Promise<void> {
+    if (entry.isRotating || entry.secrets.isEmpty || entry.component === undefined) return;
+    entry.isRotating = true;
+    try {
+      if (await this.#secretsHaveChanged(entry)) await this.#openAnew(entry);
+    } finally {
+      entry.isRotating = false;
+    }
+  }
+
+  async #secretsHaveChanged({ resource, secrets }: Entry): Promise<boolean> {
+    try {
+      return await secrets.haveChanged((reference) => this.#readSecret(reference, []));
+    } catch (error) {
+      const fields = { component: resource.name, error: causeText(error) };
+      this.#parts.log.warn("the secrets of a component cannot be read now; it goes on with those it has", fields);
+      return false;
+    }
+  }
+
+  async #openAnew(entry: Entry): Promise<void> {
+    const { log } = this.#parts;
+    const component = entry.resource.name;
+    const fresh = newEntry(entry.resource);
+    try {
+      const bare = await this.#openChecked(fresh);
+      // Removed or changed meanwhile.
+      if (this.#closing.signal.aborted || !this.#entries.includes(entry)) return await this.#closeOne(bare);
+      await this.#replace(fresh, bare);
+      log.info("a component was opened anew, as its secrets have changed", { component });
+    } catch (error) {
+      if (this.#closing.signal.aborted) return;
+      const fields = { component, error: causeText(error) };
+      log.error("a component does not work with its changed secrets; it goes on with those it had", fields);
+    }
   }
 
   #keep(entry: Entry, bare: Component): void {
@@ -321,19 +387,25 @@ export class Host implements Components {
   /** Asks a component that can be asked, so that a broken backend shows before somebody needs it. */
   async #ping(entry: Entry): Promise<void> {
     const { resource, component } = entry;
-    const opened = component?.opened;
-    if (!opened?.ping) return;
-    const { clock, log } = this.#parts;
-    const ping = (signal: AbortSignal) => opened.ping?.({ signal }) ?? Promise.resolve();
+    if (!component?.opened.ping) return;
+    const { log } = this.#parts;
     try {
-      await withDeadline(clock, `ping of ${resource.name}`, pingIntervalMs / 3, this.#closing.signal, ping);
+      await this.#answers(component);
       if (entry.state === "degraded") Object.assign(entry, { state: "ready", why: undefined });
     } catch (error) {
       if (this.#closing.signal.aborted) return;
       const why = causeText(error);
       if (entry.state === "ready") log.warn("a component does not answer", { component: resource.name, error: why });
       Object.assign(entry, { state: "degraded", why });
+      // What it was opened with may not be valid any more.
+      if (this.#parts.secretRefreshMs > 0) await this.#rotate(entry);
     }
+  }
+
+  /** Rejects when a component that can be asked does not answer in time. */
+  async #answers({ name, opened }: Component): Promise<void> {
+    const ping = (signal: AbortSignal) => opened.ping?.({ signal }) ?? Promise.resolve();
+    await withDeadline(this.#parts.clock, `ping of ${name}`, pingIntervalMs / 3, this.#closing.signal, ping);
   }
 }
 

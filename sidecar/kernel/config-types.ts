@@ -47,6 +47,8 @@ export interface Config {
   readonly log: LogConfig;
   readonly profile: { readonly enabled: boolean; readonly port: number };
   readonly controlPlane: ControlPlaneConfig;
+  /** How often the secrets of components are read again; 0: never. */
+  readonly secretRefreshMs: number;
   readonly hotReload: { readonly enabled: boolean; readonly reconcileIntervalMs: number };
   /** Folder in which out-of-process components put their sockets. */
   readonly componentSocketsFolder: string;

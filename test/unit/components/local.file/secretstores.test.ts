@@ -1,3 +1,4 @@
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import localFile from "../../../../components/local.file/secretstores.ts";
@@ -57,4 +58,16 @@ test.each([
 test("a file that is not there, and one without an object, are told by name", async () => {
   await expect(openDriver(localFile, { secretsFile: "nowhere.json" })).rejects.toThrow(/secretsFile.*nowhere\.json/);
   await expect(open('["a"]')).rejects.toThrow(/must hold a JSON object/);
+});
+
+test("a file that has changed is read again, and one that is wrong takes nothing away", async () => {
+  const folder = tempFolder({ "secrets.json": '{"a": "1"}' });
+  const secretsFile = join(folder, "secrets.json");
+  const store = await openDriver(localFile, { secretsFile });
+  writeFileSync(secretsFile, '{"a": "two"}');
+  expect(await store.get("a", {}, {})).toEqual({ a: "two" });
+  writeFileSync(secretsFile, '{"a": ');
+  expect(await store.get("a", {}, {})).toEqual({ a: "two" });
+  rmSync(secretsFile);
+  expect(await store.getAll({}, {})).toEqual({ a: { a: "two" } });
 });

@@ -32,6 +32,7 @@ test("an app id is all that is needed", async () => {
     limits: { maxBodyBytes: 4 * 2 ** 20, readBufferBytes: 4096 },
     shutdown: { gracefulMs: 5000 },
     log: { level: "info", json: false, apiLogging: { enabled: false } },
+    secretRefreshMs: 60_000,
     hotReload: { enabled: true, reconcileIntervalMs: 60_000 },
     componentSocketsFolder: "/tmp/dapr-components-sockets",
     dataDir: ".mecha",

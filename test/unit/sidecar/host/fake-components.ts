@@ -72,6 +72,7 @@ export class Fixture {
       namespace: "default",
       dataDir: "/nowhere",
       requirements: {},
+      secretRefreshMs: 60_000,
       strict: false,
       clock: this.clock,
       log: this.log,
@@ -86,9 +87,10 @@ export class Fixture {
     this.events.push(`opening ${name}`);
     await behaviour.open?.(context, settings);
     this.events.push(`opened ${name}`);
-    const { ping, secrets } = behaviour;
+    const { ping } = behaviour;
     return {
-      get: async (secretName: string) => secrets?.[secretName],
+      // A secret store says what it holds now.
+      get: async (secretName: string) => this.behaviours[name]?.secrets?.[secretName],
       ...(ping ? { ping: ({ signal }: { signal?: AbortSignal }) => ping(signal) } : {}),
       close: async () => {
         this.events.push(`closed ${name}`);
