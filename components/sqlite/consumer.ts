@@ -5,6 +5,7 @@ import type { MessageHandler } from "../contract/pubsub.ts";
 import type { Client } from "./client.ts";
 import { type Claim, isOver, type MessageLog } from "./message-log.ts";
 import { Prefetch } from "./prefetch.ts";
+import { type Settlement, Settling } from "./settling.ts";
 
 export interface ConsumerSettings {
   readonly redeliverInterval: number;
@@ -25,8 +26,6 @@ export interface ConsumerOptions {
   readonly onConsumed: () => void;
 }
 
-type Settled = { readonly claim: Claim; readonly retryAt: number | undefined };
-
 const newOwner = () => randomInt(2 ** 48 - 1);
 const failurePauseMs = 100;
 
@@ -42,17 +41,16 @@ export class Consumer implements Subscription {
   readonly #options: ConsumerOptions;
   readonly #context: OpenContext;
   readonly #prefetch: Prefetch;
+  readonly #settling: Settling;
   readonly #stopWatching: () => void;
   /** Claimed, not yet in the handler. */
   #buffer: Claim[] = [];
   /** In the handler, or settled and not yet committed. */
   #active = 0;
-  #settled: Settled[] = [];
   #owner = newOwner();
   #leaseUntil = 0;
   #mayHaveMore = true;
   #claiming: Promise<void> | undefined;
-  #settling = false;
   #cancelTimer: () => void = () => {};
   #cancelRenewal: (() => void) | undefined;
   #closed: Promise<void> | undefined;
@@ -71,6 +69,15 @@ export class Consumer implements Subscription {
     this.#options = { ...options, concurrency: Math.max(1, options.concurrency) };
     this.#context = context;
     this.#prefetch = new Prefetch(settings.queueDepth, context.clock);
+    this.#settling = new Settling(client, log, options.group, {
+      onCommitted: (settled) => this.#committed(settled),
+      onFailed: (error, again) => {
+        // Closing does not wait for a broken disk: the lease ends and the messages are delivered again.
+        if (this.#closed !== undefined) return "give up";
+        this.#failed("settle messages of", error, again);
+        return "again";
+      },
+    });
     this.#stopWatching = client.watch(topicChannel(options.topic), settings.pollInterval, () => this.#wake());
     this.#wake();
   }
@@ -174,53 +181,14 @@ export class Consumer implements Subscription {
       this.#context.log.warn(`message ${claim.seq} of topic ${claim.topic} is dropped after ${claim.attempt} attempts`);
     }
     const pause = Math.min(redeliverInterval * 2 ** (claim.attempt - 1), maxRedeliverInterval);
-    const retryAt = settled === "ack" || isLast ? undefined : this.#context.clock.now() + pause;
-    this.#settled.push({ claim, retryAt });
-    this.#writeSettled();
+    const isOver = settled === "ack" || isLast;
+    this.#settling.add({ claim, end: isOver ? "done" : this.#context.clock.now() + pause });
   }
 
-  /** Settles, in one transaction, all that is settled until it begins. */
-  #writeSettled(): void {
-    if (this.#settling) return;
-    this.#settling = true;
-    let taken: Settled[] = [];
-    const { group } = this.#options;
-    this.#client
-      .write(
-        () => {
-          taken = this.#settled;
-          this.#settled = [];
-          for (const { claim, retryAt } of taken) {
-            if (retryAt === undefined) this.#log.acknowledge(group, claim);
-            else this.#log.postpone(group, claim, retryAt);
-          }
-        },
-        {},
-        { atomic: true, durable: false },
-      )
-      .then(
-        () => this.#committed(taken),
-        (error: unknown) => {
-          if (this.#closed !== undefined) {
-            // Closing does not wait for a broken disk: the lease ends and the messages are delivered again.
-            this.#committed(taken);
-            return;
-          }
-          this.#settled.unshift(...taken);
-          this.#failed("settle messages of", error, () => {
-            this.#settling = false;
-            this.#writeSettled();
-          });
-        },
-      );
-  }
-
-  #committed(settled: readonly Settled[]): void {
-    this.#settling = false;
+  #committed(settled: readonly Settlement[]): void {
     this.#active -= settled.length;
-    if (this.#settled.length > 0) this.#writeSettled();
-    if (settled.some(({ retryAt }) => retryAt === undefined)) this.#options.onConsumed();
-    if (settled.some(({ retryAt }) => retryAt !== undefined)) this.#mayHaveMore = true;
+    if (settled.some(({ end }) => end === "done")) this.#options.onConsumed();
+    if (settled.some(({ end }) => end !== "done")) this.#mayHaveMore = true;
     if (this.#active === 0) this.#idle?.();
     this.#advance();
   }
