@@ -5,10 +5,10 @@ import { withDeadline } from "../../kernel/deadline.ts";
 import type { Broker } from "./brokers.ts";
 import type { Parking } from "./parking.ts";
 
-/** What becomes of a message: `parked` is kept by the sidecar, so that the broker may forget it. */
-export type Fate = Settle | "parked";
+/** What becomes of a message: `parked` is kept by the sidecar, `dead` is in the dead letter topic; the broker may forget both. */
+export type Fate = Settle | "parked" | "dead";
 
-export const toSettle = (fate: Fate): Settle => (fate === "parked" ? "ack" : fate);
+export const toSettle = (fate: Fate): Settle => (fate === "retry" ? "retry" : "ack");
 
 /** How long a dead letter topic, or the place for parked messages, may take to confirm a message. */
 const confirmMs = 30_000;
@@ -77,18 +77,18 @@ export class Settling {
   }
 
   /** The app refuses the message for good: a copy to the dead letters, and done. */
-  async dropped(message: IncomingMessage): Promise<Settle> {
+  async dropped(message: IncomingMessage): Promise<Fate> {
     this.#log.warn("the event is dropped, as the app will not take it", this.#fields(message));
     return this.#done(message);
   }
 
   /** The message has expired, or no rule wants it. That is no trouble, so it does not fill the log. */
-  async unwanted(message: IncomingMessage, why: string): Promise<Settle> {
+  async unwanted(message: IncomingMessage, why: string): Promise<Fate> {
     this.#log.debug("the event is not delivered", { ...this.#fields(message), why });
     return this.#done(message);
   }
 
-  async #done(message: IncomingMessage): Promise<Settle> {
+  async #done(message: IncomingMessage): Promise<Fate> {
     return this.#deadLetterTopic === undefined ? "ack" : this.#bury(message);
   }
 
@@ -106,14 +106,14 @@ export class Settling {
   }
 
   /** The message as it came, to the dead letter topic; only its confirmation lets go of the original. */
-  async #bury(message: IncomingMessage): Promise<Settle> {
+  async #bury(message: IncomingMessage): Promise<Fate> {
     const { data, contentType, metadata } = message;
     const topic = `${this.#broker.topicPrefix}${this.#deadLetterTopic}`;
     try {
       await withDeadline(this.#clock, `publishing to the dead letter topic ${topic}`, confirmMs, undefined, (signal) =>
         this.#broker.opened.publish({ topic, data, contentType, metadata }, { signal }),
       );
-      return "ack";
+      return "dead";
     } catch (error) {
       const fields = { ...this.#fields(message), deadLetterTopic: topic, error: causeText(error) };
       this.#log.error("the dead letter topic did not take the event; the broker keeps it", fields);

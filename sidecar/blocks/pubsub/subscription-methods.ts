@@ -4,9 +4,11 @@ import { fail } from "../../../specs/errors.ts";
 import { Mecha, type ParkedMessageSchema } from "../../../specs/gen/mecha/v1/mecha_pb.js";
 import { type AnyMethod, method } from "../../kernel/method.ts";
 import type { Brokers } from "./brokers.ts";
+import { count, type Redriven, redriveTopic } from "./dead-letters.ts";
 import type { Delivery } from "./delivery.ts";
 import type { DeliveryStores } from "./delivery-store.ts";
 import { type ParkedMessage, Parking } from "./parking.ts";
+import type { Fate } from "./settling.ts";
 import type { SubscriptionStatus, Subscriptions } from "./subscriptions.ts";
 
 export interface SubscriptionMethodsDeps {
@@ -127,30 +129,38 @@ const redrive = (deps: SubscriptionMethodsDeps) =>
     Mecha.method.redriveMessages,
     group,
     { verbs: ["POST"], paths: [`${one}/redrive`] },
-    async ({ pubsubName, topic, ids }, request) => {
-      const delivery = deps.subscriptions.delivery(pubsubName, topic);
-      if (!delivery) {
-        const status = deps.subscriptions.statuses().find((s) => s.pubsubName === pubsubName && s.topic === topic);
-        if (!status) throw notFound(deps, { pubsubName, topic });
-        const hint = status.state === "paused" ? "; resume it first" : status.why ? `: ${status.why}` : "";
-        throw fail("subscriptionNotFound", { name: pubsubName, topic, why: `it is ${status.state}${hint}` });
+    async ({ pubsubName, topic, ids, from }, request) => {
+      const delivery = requireDelivery(deps, { pubsubName, topic });
+      if (from !== "") {
+        if (ids.length > 0) throw fail("malformedRequest", { why: "ids name parked messages; leave them or from out" });
+        if (from === topic) throw fail("malformedRequest", { why: "from is the topic of the subscription itself" });
+        const broker = deps.brokers.require(pubsubName);
+        return redriveTopic({ broker, from, topic, delivery, clock: deps.clock }, request);
       }
       const parking = parkingOf(deps, { pubsubName, topic });
-      const counts = { delivered: 0, parked: 0, held: 0 };
+      const redriven: Redriven = { delivered: 0, failed: 0, held: 0 };
       await eachParked(parking, ids, request, async (id) => {
-        counts[await redriveOne(parking, delivery, id, request)] += 1;
+        count(redriven, await redriveOne(parking, delivery, id, request));
       });
-      return counts;
+      return redriven;
     },
   );
 
-async function redriveOne(parking: Parking, delivery: Delivery, id: string, call: Call) {
+function requireDelivery(deps: SubscriptionMethodsDeps, { pubsubName, topic }: Reference): Delivery {
+  const delivery = deps.subscriptions.delivery(pubsubName, topic);
+  if (delivery) return delivery;
+  const status = deps.subscriptions.statuses().find((one) => one.pubsubName === pubsubName && one.topic === topic);
+  if (!status) throw notFound(deps, { pubsubName, topic });
+  const hint = status.state === "paused" ? "; resume it first" : status.why ? `: ${status.why}` : "";
+  throw fail("subscriptionNotFound", { name: pubsubName, topic, why: `it is ${status.state}${hint}` });
+}
+
+async function redriveOne(parking: Parking, delivery: Delivery, id: string, call: Call): Promise<Fate> {
   const { message } = await parking.get(id, call);
   const fate = await delivery.redrive({ ...message, attempt: 1 });
-  if (fate === "retry") return "held";
-  // It has been taken, or is parked anew under another id.
-  await parking.remove(id, {});
-  return fate === "parked" ? "parked" : "delivered";
+  // It has been taken, or is kept anew elsewhere.
+  if (fate !== "retry") await parking.remove(id, {});
+  return fate;
 }
 
 const drop = (deps: SubscriptionMethodsDeps) =>

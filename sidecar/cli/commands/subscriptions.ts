@@ -156,28 +156,35 @@ function addParked(parent: Command, session: Session): void {
 
 function addRedrive(parent: Command, session: Session): void {
   const command = ofOne(
-    subcommand(parent, "redrive", "Delivers parked messages once more, to this subscription only."),
-  ).argument("[id...]", "some of them; default: all");
-  withExamples(command, [["mecha subscriptions redrive pubsub orders", "all that are parked"]]);
-  command.action(async (pubsub: string, topic: string, ids: string[], options: Options) => {
-    const counts = await call<{ delivered?: number; parked?: number; held?: number }>(
-      session,
-      options,
-      [pubsub, topic],
-      "POST",
-      "/redrive",
-      { ids },
-    );
-    const { delivered = 0, parked = 0, held = 0 } = counts;
-    say(
-      session,
-      options,
-      { delivered, parked, held },
-      `delivered ${delivered}${parked > 0 ? `, ${parked} failed again and are parked again` : ""}${held > 0 ? `, ${held} stay parked, as the app cannot take them now` : ""}`,
-    );
-    // A script must see that some are left.
-    if (parked + held > 0) session.exitCode = 1;
-  });
+    subcommand(parent, "redrive", "Delivers parked messages, or dead letters, once more, to this subscription only."),
+  )
+    .argument("[id...]", "some of the parked ones; default: all")
+    .option("--from <topic>", "the messages of this topic instead, such as the dead letter topic");
+  withExamples(command, [
+    ["mecha subscriptions redrive pubsub orders", "all that are parked"],
+    ["mecha subscriptions redrive pubsub orders --from orders-dead", "all dead letters"],
+  ]);
+  command.action(
+    async (pubsub: string, topic: string, ids: string[], options: Options & { readonly from?: string }) => {
+      const counts = await call<{ delivered?: number; failed?: number; held?: number }>(
+        session,
+        options,
+        [pubsub, topic],
+        "POST",
+        "/redrive",
+        { ids, from: options.from ?? "" },
+      );
+      const { delivered = 0, failed = 0, held = 0 } = counts;
+      const parts = [
+        `delivered ${delivered}`,
+        ...(failed > 0 ? [`${failed} failed again`] : []),
+        ...(held > 0 ? [`${held} stay where they were, as the app cannot take them now`] : []),
+      ];
+      say(session, options, { delivered, failed, held }, parts.join(", "));
+      // A script must see that some are left.
+      if (failed + held > 0) session.exitCode = 1;
+    },
+  );
 }
 
 function addDrop(parent: Command, session: Session): void {
@@ -219,6 +226,8 @@ async function call<T>(
   const { place, apiToken } = await findSidecar(options, session.context, need);
   const request: SidecarRequest = {
     method,
+    // Redriving many messages takes as long as the app takes for them.
+    timeoutMs: 3_600_000,
     path: `/v1.0-alpha1/subscriptions${(names ?? []).map((name) => `/${encodeURIComponent(name)}`).join("")}${path}`,
     ...(body ? { body: JSON.stringify(body), headers: { "content-type": "application/json" } } : {}),
   };

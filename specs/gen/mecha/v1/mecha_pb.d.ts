@@ -577,6 +577,47 @@ export declare type ParkedMessagesReference = Message<"mecha.v1.ParkedMessagesRe
 export declare const ParkedMessagesReferenceSchema: GenMessage<ParkedMessagesReference>;
 
 /**
+ * Messages to deliver to a subscription.
+ *
+ * @generated from message mecha.v1.RedriveMessagesRequest
+ */
+export declare type RedriveMessagesRequest = Message<"mecha.v1.RedriveMessagesRequest"> & {
+  /**
+   * Name of the pub/sub component.
+   *
+   * @generated from field: string pubsub_name = 1;
+   */
+  pubsubName: string;
+
+  /**
+   * Topic of the subscription.
+   *
+   * @generated from field: string topic = 2;
+   */
+  topic: string;
+
+  /**
+   * Ids of parked messages; empty: all that are parked now.
+   *
+   * @generated from field: repeated string ids = 3;
+   */
+  ids: string[];
+
+  /**
+   * Topic whose messages are meant instead of parked ones, such as the dead letter topic; empty: the parked ones.
+   *
+   * @generated from field: string from = 4;
+   */
+  from: string;
+};
+
+/**
+ * Describes the message mecha.v1.RedriveMessagesRequest.
+ * Use `create(RedriveMessagesRequestSchema)` to create a new message.
+ */
+export declare const RedriveMessagesRequestSchema: GenMessage<RedriveMessagesRequest>;
+
+/**
  * What became of the messages.
  *
  * @generated from message mecha.v1.RedriveMessagesResponse
@@ -590,14 +631,14 @@ export declare type RedriveMessagesResponse = Message<"mecha.v1.RedriveMessagesR
   delivered: number;
 
   /**
-   * So many have failed again, and are parked again.
+   * So many have failed again, and are parked or dead letters again.
    *
-   * @generated from field: int32 parked = 2;
+   * @generated from field: int32 failed = 2;
    */
-  parked: number;
+  failed: number;
 
   /**
-   * So many could not be tried now, and stay parked.
+   * So many could not be tried now, and stay where they were.
    *
    * @generated from field: int32 held = 3;
    */
@@ -727,13 +768,13 @@ export declare const Mecha: GenService<{
     output: typeof ListParkedMessagesResponseSchema;
   },
   /**
-   * Delivers parked messages once more, to their subscription only.
+   * Delivers parked messages, or those of another topic, once more, to one subscription only.
    *
    * @generated from rpc mecha.v1.Mecha.RedriveMessages
    */
   redriveMessages: {
     methodKind: "unary";
-    input: typeof ParkedMessagesReferenceSchema;
+    input: typeof RedriveMessagesRequestSchema;
     output: typeof RedriveMessagesResponseSchema;
   },
   /**

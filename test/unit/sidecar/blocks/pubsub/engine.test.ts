@@ -129,11 +129,11 @@ describe("a message whose attempts are used up", () => {
     const { receive, app, call, own } = await parking();
     for (const id of ["bad1", "bad2"]) await receive({ data: event({ id }) });
     app.answer = async ({ id }) => (id === "bad2" ? "retry" : "success");
-    expect(await call("RedriveMessages")).toMatchObject({ delivered: 1, parked: 1, held: 0 });
+    expect(await call("RedriveMessages")).toMatchObject({ delivered: 1, failed: 1, held: 0 });
     expect(app.ids).toEqual(["bad1", "bad2", "bad1", "bad2"]);
     expect(await own.keys()).toHaveLength(1);
     app.answer = async () => "success";
-    expect(await call("RedriveMessages")).toMatchObject({ delivered: 1, parked: 0 });
+    expect(await call("RedriveMessages")).toMatchObject({ delivered: 1, failed: 0 });
     expect(await own.keys()).toEqual([]);
   });
 
@@ -145,6 +145,40 @@ describe("a message whose attempts are used up", () => {
     expect(await call("DropParkedMessages", { ids })).toMatchObject({ dropped: 1 });
     expect(await own.keys()).toHaveLength(1);
     expect(await failureOf(call("DropParkedMessages", { ids }))).toMatchObject({ reason: "parkedNotFound" });
+  });
+});
+
+describe("dead letters", () => {
+  const dying = async () => {
+    const fakes = await standing({}, {}, { deadLetterTopic: "dead" });
+    // What a broker that keeps its messages would hand over to whoever subscribes.
+    const subscribe = fakes.broker.subscribe.bind(fakes.broker);
+    fakes.broker.subscribe = async (options, handler) => {
+      const subscription = await subscribe(options, handler);
+      if (options.topic === "dead") for (const one of [...fakes.broker.published]) fakes.broker.deliver(one);
+      return subscription;
+    };
+    return fakes;
+  };
+
+  test("are delivered once more to the subscription, under its topic; what fails again does not go round", async () => {
+    const { receive, app, call, clock, broker } = await dying();
+    app.answer = async () => "drop";
+    for (const id of ["e1", "e2"]) await receive({ data: event({ id }) });
+    app.answer = async ({ id }) => (id === "e2" ? "drop" : "success");
+    const redriving = call("RedriveMessages", { from: "dead" });
+    await clock.advance(4000);
+    expect(await redriving).toMatchObject({ delivered: 1, failed: 1 });
+    expect(app.delivered.slice(2).map(({ id, topic }) => `${id} ${topic}`)).toEqual(["e1 t", "e2 t"]);
+    expect(broker.texts("dead")).toHaveLength(3);
+    expect(broker.closed).toMatchObject([{ topic: "dead" }]);
+  });
+
+  test("cannot be named together with parked messages, nor be the topic itself", async () => {
+    const { call } = await dying();
+    for (const input of [{ from: "dead", ids: ["1"] }, { from: "t" }]) {
+      expect(await failureOf(call("RedriveMessages", input))).toMatchObject({ reason: "malformedRequest" });
+    }
   });
 });
 

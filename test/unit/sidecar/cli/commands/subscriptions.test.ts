@@ -53,13 +53,13 @@ test("parked lists all pages", async () => {
 });
 
 test("redrive tells what became of the messages, and ends with code 1 when some are left", async () => {
-  replies[`POST ${root}/pubsub/orders/redrive`] = { body: JSON.stringify({ delivered: 2, parked: 1 }) };
+  replies[`POST ${root}/pubsub/orders/redrive`] = { body: JSON.stringify({ delivered: 2, failed: 1 }) };
   expect(await run("redrive", "pubsub", "orders", "a", "b")).toEqual({
     code: 1,
-    stdout: "delivered 2, 1 failed again and are parked again\n",
+    stdout: "delivered 2, 1 failed again\n",
     stderr: "",
   });
-  expect(JSON.parse(bodies[0] ?? "")).toEqual({ ids: ["a", "b"] });
+  expect(JSON.parse(bodies[0] ?? "")).toEqual({ ids: ["a", "b"], from: "" });
   replies[`POST ${root}/pubsub/orders/redrive`] = { body: "{}" };
   expect(await run("redrive", "pubsub", "orders")).toMatchObject({ code: 0, stdout: "delivered 0\n" });
 });
