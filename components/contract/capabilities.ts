@@ -67,3 +67,14 @@ const tables: Readonly<Partial<Record<Kind, Readonly<Record<string, CapabilityAb
 
 /** Capabilities that a driver of the kind may have, by name. */
 export const capabilitiesOf = (kind: Kind): Readonly<Record<string, CapabilityAbout>> => tables[kind] ?? {};
+
+/** What becomes of each capability of a kind with a driver. `sidecar`: it makes up for the driver. */
+export function capabilityMatrix(
+  kind: Kind,
+  has: readonly string[],
+): readonly { readonly name: string; readonly by: "driver" | "sidecar" | "none" }[] {
+  return Object.entries(capabilitiesOf(kind)).map(([name, { emulated }]) => ({
+    name,
+    by: has.includes(name) ? "driver" : emulated ? "sidecar" : "none",
+  }));
+}

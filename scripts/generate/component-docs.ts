@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { TSchema } from "typebox";
 import type { AnyDriver } from "../../components/contract/any-driver.ts";
 import { runtimeSettings } from "../../components/contract/any-driver.ts";
+import { capabilitiesOf, capabilityMatrix } from "../../components/contract/capabilities.ts";
 import { formatDuration } from "../../sidecar/kernel/duration.ts";
 import { type Found, findDrivers } from "./drivers.ts";
 import type { Step } from "./step.ts";
@@ -103,21 +104,37 @@ function example({ type, version = "v1", kind, metadata }: AnyDriver): string {
   return `apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata:\n  name: my-${kind}\nspec:\n  type: ${type}\n  version: ${version}${list}`;
 }
 
+const marks = { driver: "yes", sidecar: "by the sidecar", none: "" } as const;
+
 function catalogue(found: readonly Found[]): string {
-  const lines = [...found]
-    .sort((a, b) => (a.driver.type < b.driver.type ? -1 : 1))
-    .map(({ folder, driver }) => {
-      const { type, version = "v1", status, capabilities, summary } = driver;
-      return `| [${type}](../components/${folder}/README.md) | ${version} | ${status} | ${capabilities.join(", ")} | ${summary} |`;
-    });
+  const sorted = [...found].sort((a, b) => (a.driver.type < b.driver.type ? -1 : 1));
+  const kinds = [...new Set(sorted.map(({ driver }) => driver.kind))];
   return `${note}
 
 # Components
 
-What can stand behind each block. A component names one of these in \`spec.type\`; its page lists every setting.
+What can stand behind each block, and what each can do. A component names one of these in \`spec.type\`; its page lists
+every setting. \`requires: [...]\` of a component refuses a driver that lacks something, unless the sidecar makes up for it.
 
-| Type | Version | Status | Capabilities | |
-|---|---|---|---|---|
+${kinds.map((kind) => kindTable(kind, sorted)).join("\n")}`;
+}
+
+function kindTable(kind: AnyDriver["kind"], found: readonly Found[]): string {
+  const about = Object.entries(capabilitiesOf(kind));
+  const head = ["Type", "Version", "Status", ...about.map(([name]) => name), ""];
+  const lines = found
+    .filter(({ driver }) => driver.kind === kind)
+    .map(({ folder, driver: { type, version = "v1", status, capabilities, summary } }) => {
+      const cells = capabilityMatrix(kind, capabilities).map(({ by }) => marks[by]);
+      return `| ${[`[${type}](../components/${folder}/README.md)`, version, status, ...cells, summary].join(" | ")} |`;
+    });
+  const means = about.map(
+    ([name, { means: what, emulated }]) => `- \`${name}\`: ${what}${emulated ? `; without it ${emulated}` : ""}.`,
+  );
+  return `## ${kind}
+
+| ${head.join(" | ")} |
+|${head.map(() => "---").join("|")}|
 ${lines.join("\n")}
-`;
+${means.length > 0 ? `\n${means.join("\n")}\n` : ""}`;
 }

@@ -1,3 +1,4 @@
+import { capabilitiesOf, capabilityMatrix } from "../../../components/contract/capabilities.ts";
 import { didYouMean } from "../../kernel/did-you-mean.ts";
 import type { CatalogueEntry } from "../catalogue.ts";
 import type { CliContext, Output } from "../context.ts";
@@ -17,7 +18,9 @@ export const addComponents: AddCommand = (program, session) => {
   const command = program
     .command("components")
     .summary("list what components can be made of")
-    .description("Lists the drivers that spec.type of a component may name, or every setting of one.")
+    .description(
+      "Lists the drivers that spec.type of a component may name and what each can do, or every setting of one.",
+    )
     .argument("[type]", "a type such as state.sqlite, for its settings")
     .option("--kind <kind>", "only drivers of a kind, such as state or pubsub")
     .option("--capability <name>", "only drivers with a capability, such as transaction")
@@ -82,15 +85,31 @@ function byCapability(name: string | undefined, all: readonly CatalogueEntry[]):
   return (entry) => entry.capabilities.includes(found);
 }
 
+const marks = { driver: "yes", sidecar: "sidecar", none: "-" } as const;
+
+/** A table for each kind, with a column for each of its capabilities. */
 function listing(entries: readonly CatalogueEntry[], out: Output): string {
-  const columns = [
-    { title: "TYPE", style: "cyan" },
-    { title: "STATUS" },
-    { title: "CAPABILITIES", wraps: true },
-    { title: "", wraps: true },
-  ] as const;
-  const rows = entries.map((entry) => [named(entry), entry.status, entry.capabilities.join(", "), entry.summary]);
-  return formatTable(columns, rows, out);
+  const kinds = [...new Set(entries.map(({ kind }) => kind))];
+  const tables = kinds.map((kind) => {
+    const names = Object.keys(capabilitiesOf(kind));
+    const columns = [
+      { title: "TYPE", style: "cyan" },
+      { title: "STATUS" },
+      ...names.map((name) => ({ title: name.replace(/[A-Z]/g, " $&").toUpperCase() })),
+      { title: "", wraps: true },
+    ] as const;
+    const rows = entries
+      .filter((entry) => entry.kind === kind)
+      .map((entry) => [
+        named(entry),
+        entry.status,
+        ...capabilityMatrix(kind, entry.capabilities).map(({ by }) => marks[by]),
+        entry.summary,
+      ]);
+    return formatTable(columns, rows, out);
+  });
+  const legend = "yes: by the driver  sidecar: made up for by the sidecar  -: not offered; `requires` refuses it\n";
+  return `${tables.join("\n")}\n${legend}`;
 }
 
 const named = ({ type, version }: CatalogueEntry) => (version === "v1" ? type : `${type}/${version}`);

@@ -16,10 +16,12 @@ test("every registered type is in the catalogue, as a type or as another name of
   expect(names.sort()).toEqual(Object.keys(registry).sort());
 });
 
-test("the list has a row for each driver, and can be narrowed by kind and capability", async () => {
+test("the list has a table for each kind with what each driver can do, and can be narrowed by kind and capability", async () => {
   const { stdout } = await components();
-  expect(stdout).toMatch(/^TYPE +STATUS +CAPABILITIES/);
-  expect(stdout).toMatch(/^state\.sqlite +beta +etag, ttl, transaction/m);
+  expect(stdout).toMatch(/^TYPE +STATUS +ETAG +TTL +TRANSACTION +BULK GET +QUERY/m);
+  expect(stdout).toMatch(/^state\.sqlite +beta +yes +yes +yes +yes +yes +Keeps/m);
+  expect(stdout).toMatch(/^state\.postgresql\/v2 +beta +yes +yes +yes +yes +- +Keeps/m);
+  expect(stdout).toContain("-: not offered; `requires` refuses it");
   const states = Object.keys(registry).filter((name) => name.startsWith("state."));
   const listed = await typesOf("--kind", "state");
   expect(listed.length).toBeGreaterThan(1);
