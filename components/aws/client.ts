@@ -96,6 +96,7 @@ export class Client<C extends ServiceClient> {
     this.#closing.signal.throwIfAborted();
     call.signal?.throwIfAborted();
     const abortSignal = call.signal ? AbortSignal.any([call.signal, this.#closing.signal]) : this.#closing.signal;
+    // The library waits between attempts without looking at the signal.
     const asking = untilAborted(use(this.#client, { abortSignal }), abortSignal);
     this.#active.add(asking);
     try {
@@ -126,8 +127,9 @@ export class Client<C extends ServiceClient> {
   }
 }
 
-/** The library waits between attempts without looking at the signal; nobody waits with it. */
-async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+/** Settles as the work does, or with the reason of a signal that aborts before. */
+export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return work;
   signal.throwIfAborted();
   let leave = () => {};
   const left = new Promise<never>((_, reject) => {

@@ -5,7 +5,9 @@ import { PutParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import dynamodbState from "../../components/aws.dynamodb/state.ts";
 import parameterStore from "../../components/aws.parameterstore/secretstores.ts";
 import secretManager from "../../components/aws.secretmanager/secretstores.ts";
+import snssqs from "../../components/aws.snssqs/pubsub.ts";
 import { requireService, startServer } from "../support/server.ts";
+import type { PubsubTarget } from "./pubsub.suite.ts";
 import type { SecretTarget } from "./secrets.suite.ts";
 import type { StateTarget } from "./state.suite.ts";
 
@@ -81,3 +83,31 @@ const parameterStoreTarget: SecretTarget = {
 };
 
 export const awsSecretTargets: readonly SecretTarget[] = [secretsManagerTarget, parameterStoreTarget];
+
+const broker = (more: Readonly<Record<string, string>>) => async (dataDir: string) => ({
+  ...(await world(dataDir)),
+  // Real time passes in these tests.
+  messageVisibilityTimeout: "1",
+  messageWaitTimeSeconds: "0",
+  ...more,
+});
+
+export const awsPubsubTargets: Readonly<Record<string, PubsubTarget>> = {
+  "pubsub.aws.snssqs": {
+    ...common,
+    driver: snssqs,
+    settings: broker({}),
+    maxBytes: 255 * 1024,
+    unordered: true,
+    forgetsUnheard: true,
+    without: ["ordering"],
+  },
+  "pubsub.aws.snssqs in order": {
+    ...common,
+    driver: snssqs,
+    settings: broker({ fifo: "true", fifoMessageGroupID: "all" }),
+    maxBytes: 255 * 1024,
+    holdsUp: true,
+    forgetsUnheard: true,
+  },
+};

@@ -6,9 +6,10 @@ import sqliteConfiguration from "../../components/sqlite/configuration.ts";
 import sqliteLock from "../../components/sqlite/lock.ts";
 import sqlitePubsub from "../../components/sqlite/pubsub.ts";
 import sqliteState from "../../components/sqlite/state.ts";
-import { awsStateTarget } from "./aws.targets.ts";
+import { awsPubsubTargets, awsStateTarget } from "./aws.targets.ts";
 import type { ConfigurationTarget } from "./configuration.suite.ts";
 import type { LockTarget } from "./lock.suite.ts";
+import { pluggablePubsubTargets, pluggableStateTargets } from "./pluggable.targets.ts";
 import {
   postgresqlConfigurationTarget,
   postgresqlLockTarget,
@@ -29,6 +30,7 @@ export const stateTargets: Readonly<Record<string, StateTarget>> = {
   "state.aws.dynamodb": { ...awsStateTarget, maxBytes: 390 * 1024 },
   ...redisStateTargets,
   ...postgresqlStateTargets,
+  ...pluggableStateTargets,
 };
 
 export const pubsubTargets: Readonly<Record<string, PubsubTarget>> = {
@@ -36,6 +38,8 @@ export const pubsubTargets: Readonly<Record<string, PubsubTarget>> = {
   "pubsub.sqlite": { driver: sqlitePubsub },
   "pubsub.postgresql": postgresqlPubsubTarget,
   "pubsub.redis": redisPubsubTarget,
+  ...awsPubsubTargets,
+  ...pluggablePubsubTargets,
 };
 
 export const lockTargets: Readonly<Record<string, LockTarget>> = {
