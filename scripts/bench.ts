@@ -4,7 +4,8 @@ import { cpus, totalmem } from "node:os";
 import { basename, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { pinSelf } from "./bench/processes.ts";
-import { type Line, scenarios } from "./bench/scenarios.ts";
+import type { Line } from "./bench/scenario.ts";
+import { scenarios } from "./bench/scenarios.ts";
 import type { Executable } from "./bench/sidecars.ts";
 
 const help = `Measures Mecha against the bare limit in the same run, and against other sidecars.

@@ -70,12 +70,17 @@ export interface Latency {
 }
 
 /**
- * Latency in ms of POSTs that are sent at a fixed rate, whether or not earlier ones have been answered. The server is
+ * Latency in ms of POSTs, or of GETs when there is no body, that are sent at a fixed rate, whether or not earlier ones have been answered. The server is
  * first warmed up by as many as it takes, since some thousand calls are run by V8's interpreter.
  */
-export async function paced(url: string, body: Buffer, perSecond: number, seconds: number): Promise<Latency> {
+export async function paced(
+  url: string,
+  body: Buffer | undefined,
+  perSecond: number,
+  seconds: number,
+): Promise<Latency> {
   const agent = new Agent({ keepAlive: true, maxSockets: 128 });
-  await autocannon({ url, method: "POST", body, connections, duration: warmUpSeconds });
+  await autocannon({ url, ...(body ? { method: "POST", body } : {}), connections, duration: warmUpSeconds });
   await pacedRound(agent, url, body, perSecond, 1);
   const times = await pacedRound(agent, url, body, perSecond, seconds);
   agent.destroy();
@@ -87,7 +92,7 @@ export async function paced(url: string, body: Buffer, perSecond: number, second
 async function pacedRound(
   agent: Agent,
   url: string,
-  body: Buffer,
+  body: Buffer | undefined,
   perSecond: number,
   seconds: number,
 ): Promise<number[]> {
@@ -96,25 +101,24 @@ async function pacedRound(
   const started = performance.now();
   for (let sent = 0; sent < perSecond * seconds; ) {
     const due = Math.floor(((performance.now() - started) / 1000) * perSecond);
-    for (; sent < due; sent++) open.push(post(agent, url, body).then((ms) => void times.push(ms)));
+    for (; sent < due; sent++) open.push(send(agent, url, body).then((ms) => void times.push(ms)));
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
   await Promise.all(open);
   return times;
 }
 
-function post(agent: Agent, url: string, body: Buffer): Promise<number> {
+function send(agent: Agent, url: string, body: Buffer | undefined): Promise<number> {
   const started = performance.now();
+  const options = body
+    ? { method: "POST", headers: { "content-type": "application/octet-stream", "content-length": body.length } }
+    : { method: "GET" };
   return new Promise((resolve, reject) => {
-    const outgoing = request(
-      url,
-      { method: "POST", agent, headers: { "content-type": "application/octet-stream", "content-length": body.length } },
-      (response) => {
-        if (response.statusCode !== 200) reject(new Error(`${url} answered ${response.statusCode}`));
-        response.resume();
-        response.once("end", () => resolve(performance.now() - started));
-      },
-    );
+    const outgoing = request(url, { agent, ...options }, (response) => {
+      if (response.statusCode !== 200) reject(new Error(`${url} answered ${response.statusCode}`));
+      response.resume();
+      response.once("end", () => resolve(performance.now() - started));
+    });
     outgoing.once("error", reject);
     outgoing.end(body);
   });

@@ -2,40 +2,14 @@ import { Readable } from "node:stream";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Client, credentials } from "@grpc/grpc-js";
 import { GetStateRequestSchema, GetStateResponseSchema } from "../../specs/gen/dapr/proto/runtime/v1/state_pb.js";
+import { backendScenarios } from "./backends.ts";
 import { paced, saturate, saturateCalls, saturateWith } from "./load.ts";
 import { freePorts, type Running, start, untilUp } from "./processes.ts";
-import { type Executable, startSidecar } from "./sidecars.ts";
-
-/** One line of the table. */
-export interface Line {
-  readonly what: string;
-  readonly value: string;
-  /** The limit it is compared with, and the ratio to it. */
-  readonly limit?: string;
-  readonly ratio?: string;
-}
-
-export interface Scenario {
-  readonly name: string;
-  /** Needs something that only our sidecar has. */
-  readonly oursOnly?: boolean;
-  run(executable: Executable): Promise<readonly Line[]>;
-}
+import { ms, rate, type Scenario, us, withRunning } from "./scenario.ts";
+import { startSidecar } from "./sidecars.ts";
 
 const node = process.execPath;
 const script = (name: string) => `${import.meta.dirname}/${name}`;
-const rate = (perSecond: number) => `${Math.round(perSecond).toLocaleString("en")}/s`;
-const us = (value: number) => `${value.toFixed(0)} µs`;
-
-async function withRunning<T>(open: Promise<readonly Running[]>, use: () => Promise<T>): Promise<T> {
-  const running = await open;
-  try {
-    return await use();
-  } finally {
-    await Promise.all(running.map((one) => one.stop()));
-  }
-}
-
 async function bareFastify(): Promise<{ readonly perSecond: number; readonly cpuUs: number }> {
   const [port] = (await freePorts(1)) as [number];
   const server = start([node, script("bare-fastify.ts"), String(port)], { measured: true });
@@ -150,7 +124,6 @@ const invocation: Scenario = {
       const body = Buffer.alloc(1024, "x");
       const direct = await paced(`http://127.0.0.1:${port}/echo`, body, 500, 8);
       const through = await paced(`http://127.0.0.1:${caller.httpPort}/v1.0/invoke/callee/method/echo`, body, 500, 8);
-      const ms = (value: number) => `${value.toFixed(2)} ms`;
       return [
         {
           what: "invocation of 1 KB at 500/s, added p50",
@@ -322,4 +295,5 @@ export const scenarios: readonly Scenario[] = [
   delivery("sqlite", "SQLite, durable", true),
   bulkDelivery("memory", "memory", false),
   bulkDelivery("sqlite", "SQLite, durable", true),
+  ...backendScenarios,
 ];

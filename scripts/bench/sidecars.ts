@@ -19,7 +19,7 @@ export interface RunningSidecar extends Running {
 const folder = mkdtempSync(join(tmpdir(), "mecha-bench-"));
 process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
 
-const component = (name: string, type: string, settings: Record<string, string> = {}) =>
+export const component = (name: string, type: string, settings: Readonly<Record<string, string>> = {}) =>
   `apiVersion: dapr.io/v1alpha1
 kind: Component
 metadata:
@@ -29,13 +29,13 @@ spec:
   version: v1
   metadata:${
     Object.entries(settings)
-      .map(([key, value]) => `\n  - name: ${key}\n    value: "${value}"`)
+      .map(([key, value]) => `\n  - name: ${key}\n    value: ${JSON.stringify(value)}`)
       .join("") || " []"
   }
 `;
 
 /** Resources that any sidecar knows, and those that only ours has. */
-function resources(ours: boolean): string {
+function resources(ours: boolean, given: string | undefined): string {
   const path = mkdtempSync(join(folder, "run-"));
   mkdirSync(join(path, "components"));
   const files = [
@@ -44,7 +44,7 @@ function resources(ours: boolean): string {
     component("memory", "pubsub.in-memory"),
     ...(ours ? [component("sqlite", "pubsub.sqlite", { connectionString: join(path, "pubsub.db") })] : []),
   ];
-  writeFileSync(join(path, "components", "all.yaml"), files.join("---\n"));
+  writeFileSync(join(path, "components", "all.yaml"), given ?? files.join("---\n"));
   return path;
 }
 
@@ -57,10 +57,12 @@ export async function startSidecar(
     readonly measured?: boolean;
     readonly ours?: boolean;
     readonly bare?: boolean;
+    /** In place of the usual ones. */
+    readonly resources?: string;
   },
 ): Promise<RunningSidecar> {
   const [httpPort, grpcPort, metricsPort] = (await freePorts(3)) as [number, number, number];
-  const cwd = resources(options.ours ?? true);
+  const cwd = resources(options.ours ?? true, options.resources);
   const began = performance.now();
   const running = start(
     [
