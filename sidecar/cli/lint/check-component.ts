@@ -1,5 +1,6 @@
 import { type AnyDriver, runtimeSettings } from "../../../components/contract/any-driver.ts";
 import { registry } from "../../../components/registry.gen.ts";
+import { compareRequired } from "../../host/requirements.ts";
 import { readSettings, type SettingText } from "../../host/settings.ts";
 import type { ComponentResource, NameValuePair } from "../../kernel/config-types.ts";
 import { didYouMean } from "../../kernel/did-you-mean.ts";
@@ -10,7 +11,12 @@ type Registry = Readonly<Record<string, (() => Promise<{ readonly default: unkno
 /** Checks a component against the driver its type names: that there is one, and every setting. */
 export async function checkComponent(entry: Entry<ComponentResource>): Promise<void> {
   const driver = await requireDriver(entry);
-  if (driver) checkSettings(entry, driver);
+  if (!driver) return;
+  checkSettings(entry, driver);
+  const { requires = [] } = entry.resource;
+  for (const { name, message, hint } of compareRequired(driver, requires).unmet) {
+    entry.located.refuse(`spec.requires[${requires.indexOf(name)}]`, message, hint);
+  }
 }
 
 async function requireDriver({ resource, located }: Entry<ComponentResource>): Promise<AnyDriver | undefined> {

@@ -1,7 +1,9 @@
 import { dirname } from "node:path";
 import { registry } from "../../../components/registry.gen.ts";
+import { causeText } from "../../../specs/errors.ts";
+import { readDeliveryPlan } from "../../blocks/pubsub/delivery-plan.ts";
 import { findUnknownPolicies } from "../../config/to-resiliency.ts";
-import type { ComponentResource, Resource } from "../../kernel/config-types.ts";
+import type { ComponentResource, Resource, SubscriptionResource } from "../../kernel/config-types.ts";
 import { didYouMean } from "../../kernel/did-you-mean.ts";
 import type { ConfigurationEntry, Entry, ResourceSet } from "./resource-set.ts";
 
@@ -72,6 +74,7 @@ function checkSecretStores(set: ResourceSet, known: readonly string[]): void {
 }
 
 const outboxKeys = new Set(["outboxpublishpubsub", "outboxpubsub"]);
+const storeKey = "deliverystore";
 
 function checkPubsubs(set: ResourceSet, components: readonly Entry<ComponentResource>[]): void {
   const known = namesOf(components, "pubsub");
@@ -82,6 +85,7 @@ function checkPubsubs(set: ResourceSet, components: readonly Entry<ComponentReso
   for (const entry of set.ofKind("Subscription")) {
     const { pubsubName, deadLetterTopic, topic } = entry.resource;
     check(entry, "spec.pubsubname", pubsubName);
+    checkDelivery(entry);
     if (deadLetterTopic !== topic) continue;
     entry.located.refuse(
       "spec.deadLetterTopic",
@@ -89,11 +93,30 @@ function checkPubsubs(set: ResourceSet, components: readonly Entry<ComponentReso
       "name another topic",
     );
   }
+  const stores = namesOf(components, "state");
+  for (const { resource, located } of components) {
+    if (kindOf(resource.type) !== "pubsub") continue;
+    for (const [at, { name, value }] of resource.metadata.entries()) {
+      if (name.toLowerCase() !== storeKey || !value || stores.includes(value)) continue;
+      const message = `no state store is called ${JSON.stringify(value)}`;
+      located.refuse(`spec.metadata[${at}].value`, message, hintFor(value, stores));
+    }
+  }
   for (const entry of components) {
     if (kindOf(entry.resource.type) !== "state") continue;
     for (const [at, { name, value }] of entry.resource.metadata.entries()) {
       if (outboxKeys.has(name.toLowerCase()) && value) check(entry, `spec.metadata[${at}].value`, value);
     }
+  }
+}
+
+/** What no schema says: settings that contradict each other. */
+function checkDelivery({ resource, located }: Entry<SubscriptionResource>): void {
+  try {
+    readDeliveryPlan(resource);
+  } catch (error) {
+    const [message = "", ...hint] = causeText(error).split("; ");
+    located.refuse("spec.delivery", message, hint.join("; ") || "see docs/delivery.md");
   }
 }
 

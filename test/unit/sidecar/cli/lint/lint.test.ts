@@ -221,6 +221,28 @@ test.each([
     "a.yaml:8: spec.deadLetterTopic: is the topic itself, so a message that fails comes again for ever; name another topic",
   ],
   [
+    "an order of batches",
+    subscription(
+      "  pubsubname: broker\n  routes: {default: /a}\n  bulkSubscribe: {enabled: true}\n  delivery: {order: key}\n",
+    ),
+    "a.yaml:9: spec.delivery: bulkSubscribe cannot keep the order key; take one of them out",
+  ],
+  [
+    "an order that there is not",
+    subscription("  pubsubname: broker\n  routes: {default: /a}\n  delivery: {order: keys}\n"),
+    'a.yaml:8: spec.delivery.order: "keys" is not one of none, key, topic; did you mean "key"?',
+  ],
+  [
+    "a capability that the driver lacks",
+    component("keys", "crypto.in-memory", "  requires: [etag]\n"),
+    'a.yaml:8: spec.requires[0]: requires "etag", which is no capability of crypto; crypto has none',
+  ],
+  [
+    "a delivery store that is not there",
+    component("bus", "pubsub.in-memory", metadata("- {name: deliveryStore, value: stor}")),
+    'a.yaml:9: spec.metadata[0].value: no state store is called "stor"; did you mean "store"?',
+  ],
+  [
     "an unknown policy",
     resiliency("  policies: {retries: {again: {}}}\n  targets: {apps: {a: {retry: agian}}}\n"),
     'a.yaml:6: spec.targets.apps.a.retry: no retry policy is called "agian"; did you mean "again"?',
