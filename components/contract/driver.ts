@@ -42,6 +42,8 @@ export interface Opened {
   close(): Promise<void>;
   /** Rejects with the reason when the backend cannot serve now. Absent: always healthy. */
   ping?(call: Call): Promise<void>;
+  /** What this component can do, where only opening it tells. Absent: what its driver declares. */
+  readonly capabilities?: readonly string[];
 }
 
 /** How far a driver has come: alpha may change, beta is complete, stable is proven against real servers. */

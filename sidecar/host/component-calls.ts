@@ -11,7 +11,7 @@ export interface CallShape {
 /** Not a call outwards: the input side, lifecycle, what only tools use, and values that are no methods. */
 const untouched = undefined;
 
-const lifecycle = { close: untouched, ping: untouched } as const;
+const lifecycle = { close: untouched, ping: untouched, capabilities: untouched } as const;
 
 /** What becomes of each member of an opened component; a member that the contract gains must be added here to compile. */
 export const componentCalls: { readonly [K in Kind]: Readonly<Record<keyof OpenedByKind[K], CallShape | undefined>> } =

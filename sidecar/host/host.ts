@@ -220,7 +220,7 @@ export class Host implements Components {
   /** `path` is the chain of components that wait for one another's secrets. */
   async #openEntry(entry: Entry, path: readonly string[]): Promise<Component> {
     const { resource } = entry;
-    const driver = await loadDriver(this.#parts.registry, resource);
+    const driver = await loadDriver(this.#parts, resource, this.#closing.signal);
     entry.capabilities = driver.capabilities;
     const readSecret = async (reference: SecretReference) => {
       const value = await this.#readSecret(reference, path);
@@ -228,6 +228,7 @@ export class Host implements Components {
       return value;
     };
     const component = await openComponent(this.#parts, resource, driver, readSecret, this.#closing.signal);
+    entry.capabilities = component.driver.capabilities;
     this.#parts.log.info("component loaded", {
       component: resource.name,
       component_type: `${resource.type}/${resource.version}`,

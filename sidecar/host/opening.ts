@@ -17,6 +17,8 @@ export type Registry = Readonly<Record<string, () => Promise<{ readonly default:
 
 export interface OpeningParts {
   readonly registry: Registry;
+  /** Absent: there are none. */
+  readonly sockets?: SocketDrivers;
   readonly resolvePairs: ResolvePairs;
   readonly policies: Policies;
   readonly metrics: Metrics | undefined;
@@ -31,23 +33,56 @@ export interface OpeningParts {
   readonly log: ScopedLog;
 }
 
+/** Drivers in processes of their own, found by the sockets those listen on. */
+export interface SocketDrivers {
+  /** Names of the sockets that are there. */
+  names(): readonly string[];
+  /**
+   * The driver of a type, or why there is none after waiting `waitMs` for it. Undefined: sockets have nothing to do with
+   * this type. Rejects when `signal` aborts.
+   */
+  find(
+    type: string,
+    waitMs: number,
+    signal: AbortSignal,
+  ): Promise<{ readonly driver: AnyDriver } | { readonly why: string } | undefined>;
+}
+
 /** `file:line: component name`, in front of every problem of a component. */
 export const placeOf = ({ source, name }: ComponentResource): string =>
   `${source.file}:${source.line}: component ${name}`;
 
-/** The driver of a component. Rejects with `openFailed` that says what is meant. */
-export async function loadDriver(registry: Registry, resource: ComponentResource): Promise<AnyDriver> {
-  const { type, version } = resource;
+/**
+ * The driver of a component: from the registry, else behind a socket, for which it waits initTimeout. Rejects with
+ * `openFailed` that says what is meant.
+ */
+export async function loadDriver(
+  { registry, sockets, log }: OpeningParts,
+  resource: ComponentResource,
+  closing: AbortSignal,
+): Promise<AnyDriver> {
+  const { type, version, initTimeoutMs } = resource;
   const wanted = type.toLowerCase();
   const load = registry[version === "v1" ? wanted : `${wanted}/${version}`];
-  if (load) return (await load()).default as AnyDriver;
+  const [, name] = /^[^.]*\.(.*)$/.exec(wanted) ?? [];
+  if (load) {
+    // Whoever may write to the folder must not thereby take the place of a driver and be told its secrets.
+    if (sockets?.names().some((one) => one.toLowerCase() === name)) {
+      log.warn(`${placeOf(resource)}: ${type} is built in; the socket ${name}.sock is not used for it, rename it`);
+    }
+    return (await load()).default as AnyDriver;
+  }
   const at = `${placeOf(resource)}: spec.type ${type}/${version}`;
   if (registry[wanted]) {
     throw fail("openFailed", { why: `${at}: there is no such version; leave spec.version out or write v1` });
   }
-  const hint = didYouMean(wanted, Object.keys(registry));
-  const help = hint ? `; ${hint}` : "";
-  throw fail("openFailed", { why: `${at}: there is no such driver${help}; \`mecha components\` lists them` });
+  const found = await sockets?.find(type, initTimeoutMs, closing);
+  if (found && "driver" in found) return found.driver;
+  const category = wanted.slice(0, wanted.indexOf("."));
+  const there = found ? (sockets?.names() ?? []).map((name) => `${category}.${name}`) : [];
+  const hint = didYouMean(wanted, [...Object.keys(registry), ...there]);
+  const help = [...(hint ? [hint] : []), ...(found ? [found.why] : []), "`mecha components` lists them"].join("; ");
+  throw fail("openFailed", { why: `${at}: there is no such driver; ${help}` });
 }
 
 /**
@@ -73,15 +108,17 @@ export async function openComponent(
     await result.close();
     throw signal.reason;
   });
+  const { capabilities } = opened;
+  const known = (capabilities ? { ...driver, capabilities } : driver) as AnyDriver;
   try {
-    for (const one of checkRequired(placeOf(resource), driver, [...requires, ...(requirements[name] ?? [])])) {
+    for (const one of checkRequired(placeOf(resource), known, [...requires, ...(requirements[name] ?? [])])) {
       log.info("a capability is emulated", { component: name, how: one });
     }
   } catch (error) {
     await opened.close();
     throw error;
   }
-  return { name, type, version, kind: driver.kind, driver, opened, runtime } as Component;
+  return { name, type, version, kind: driver.kind, driver: known, opened, runtime } as Component;
 }
 
 /** The component that blocks see: with policies and metrics around the calls of the opened driver. */

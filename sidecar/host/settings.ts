@@ -36,17 +36,21 @@ interface Property {
 const truthy = new Set(["1", "t", "true", "y", "yes", "on"]);
 const falsy = new Set(["0", "f", "false", "n", "no", "off", ""]);
 
-/** Reads component metadata by the driver's schema and the kind's runtime schema. Names match in any case. */
+/**
+ * Reads component metadata by the driver's schema and the kind's runtime schema. Names match in any case. A schema with
+ * `additionalProperties` gets every pair as it is written, those of the runtime too.
+ */
 export function readSettings(driver: TObject, kind: TObject | undefined, pairs: readonly SettingText[]): Settings {
   const problems: string[] = [];
   const unknown: string[] = [];
   const fields = [...fieldsOf(driver, "settings"), ...(kind ? fieldsOf(kind, "runtime") : [])];
   const byName = new Map(fields.flatMap((field) => field.names.map((name) => [name.toLowerCase(), field] as const)));
   const given = new Map<Field, string>();
+  const isOpen = "additionalProperties" in driver;
   for (const { name, value } of pairs) {
     const field = byName.get(name.toLowerCase());
     if (field) given.set(field, value);
-    else {
+    else if (!isOpen) {
       const hint = didYouMean(
         name,
         fields.map((one) => one.key),
@@ -55,6 +59,7 @@ export function readSettings(driver: TObject, kind: TObject | undefined, pairs: 
     }
   }
   const result = { settings: {} as Record<string, unknown>, runtime: {} as Record<string, unknown> };
+  if (isOpen) for (const { name, value } of pairs) result.settings[name] = value;
   for (const field of fields) {
     const text = given.get(field);
     if (text === undefined) {

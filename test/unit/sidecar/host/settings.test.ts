@@ -114,6 +114,21 @@ describe("settings", () => {
     expect(problemOf(name, value)).toEqual([expect.stringContaining(problem)]);
   });
 
+  it("of an open schema are all pairs as they are written, those that the sidecar reads too", () => {
+    const open = Type.Object({}, { additionalProperties: Type.String() });
+    const runtime = Type.Object({ keyPrefix: text({ ...about, default: "appid" }) });
+    const pairs = [
+      { name: "Any Key", value: "1" },
+      { name: "KEYPREFIX", value: "none" },
+    ];
+    expect(readSettings(open, runtime, pairs)).toEqual({
+      settings: { "Any Key": "1", KEYPREFIX: "none" },
+      runtime: { keyPrefix: "none" },
+      problems: [],
+      unknown: [],
+    });
+  });
+
   it("do not quote a secret, whatever is wrong with it", () => {
     const strict = Type.Object({ token: Type.Unsafe<string>({ ...secret(about), minLength: 50 }) });
     const { problems } = readSettings(strict, undefined, [{ name: "token", value: "hunter2" }]);
