@@ -4,6 +4,7 @@ import localStorage from "../../components/localstorage/bindings.ts";
 import { startHttpServer } from "../support/http-server.ts";
 import { tempFolder } from "../support/temp-folder.ts";
 import type { BindingTarget } from "./bindings.suite.ts";
+import { pluggableBindingTargets } from "./pluggable.targets.ts";
 import { postgresqlBindingTarget } from "./postgresql.targets.ts";
 import { redisBindingTarget } from "./redis.targets.ts";
 
@@ -22,6 +23,7 @@ export const bindingTargets: readonly BindingTarget[] = [
       answer: "got hello",
     },
   },
+  ...pluggableBindingTargets,
   postgresqlBindingTarget,
   redisBindingTarget,
   {

@@ -4,6 +4,7 @@ import localEnv from "../../components/local.env/secretstores.ts";
 import localFile from "../../components/local.file/secretstores.ts";
 import { tempFolder } from "../support/temp-folder.ts";
 import { awsSecretTargets } from "./aws.targets.ts";
+import { pluggableSecretTargets } from "./pluggable.targets.ts";
 import type { SecretTarget } from "./secrets.suite.ts";
 
 /** The secret stores under test. */
@@ -23,4 +24,5 @@ export const secretTargets: readonly SecretTarget[] = [
     absent: (name) => ({ [name]: "" }),
   },
   ...awsSecretTargets,
+  ...pluggableSecretTargets,
 ];
