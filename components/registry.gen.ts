@@ -7,6 +7,7 @@ export const registry = {
   "bindings.localstorage": () => import("./localstorage/bindings.ts"),
   "bindings.postgres": () => import("./postgresql/bindings.ts"),
   "bindings.postgresql": () => import("./postgresql/bindings.ts"),
+  "bindings.rabbitmq": () => import("./rabbitmq/bindings.ts"),
   "bindings.redis": () => import("./redis/bindings.ts"),
   "configuration.in-memory": () => import("./memory/configuration.ts"),
   "configuration.memory": () => import("./memory/configuration.ts"),

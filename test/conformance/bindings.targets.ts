@@ -6,6 +6,7 @@ import { tempFolder } from "../support/temp-folder.ts";
 import type { BindingTarget } from "./bindings.suite.ts";
 import { pluggableBindingTargets } from "./pluggable.targets.ts";
 import { postgresqlBindingTarget } from "./postgresql.targets.ts";
+import { rabbitmqBindingTarget } from "./rabbitmq.targets.ts";
 import { redisBindingTarget } from "./redis.targets.ts";
 
 /** The bindings under test. */
@@ -25,6 +26,7 @@ export const bindingTargets: readonly BindingTarget[] = [
   },
   ...pluggableBindingTargets,
   postgresqlBindingTarget,
+  rabbitmqBindingTarget,
   redisBindingTarget,
   {
     driver: localStorage,

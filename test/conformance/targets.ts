@@ -17,6 +17,7 @@ import {
   postgresqlStateTargets,
 } from "./postgresql.targets.ts";
 import type { PubsubTarget } from "./pubsub.suite.ts";
+import { rabbitmqPubsubTarget } from "./rabbitmq.targets.ts";
 import { redisConfigurationTarget, redisLockTarget, redisPubsubTarget, redisStateTargets } from "./redis.targets.ts";
 import type { StateTarget } from "./state.suite.ts";
 
@@ -37,6 +38,7 @@ export const pubsubTargets: Readonly<Record<string, PubsubTarget>> = {
   "pubsub.in-memory": { driver: memoryPubsub },
   "pubsub.sqlite": { driver: sqlitePubsub },
   "pubsub.postgresql": postgresqlPubsubTarget,
+  "pubsub.rabbitmq": rabbitmqPubsubTarget,
   "pubsub.redis": redisPubsubTarget,
   ...awsPubsubTargets,
   ...pluggablePubsubTargets,
