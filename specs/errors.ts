@@ -226,6 +226,11 @@ export const reasons = {
     resource: "state",
     text: (p: Caused) => `the transaction in state store ${p.name} failed and changed nothing: ${p.cause}`,
   },
+  journalConflict: {
+    code: "aborted",
+    tag: "ERR_JOURNAL_CONFLICT",
+    text: (p: { space: string; key: string }) => `record ${p.key} of ${p.space} is not what it was taken for`,
+  },
   stateTransactionUnsupported: {
     code: "unimplemented",
     http: 500,

@@ -26,6 +26,7 @@ const state: Table<StateCapability> = {
     emulated: "the sidecar reads the values one by one",
   },
   query: { published: "QUERY_API", means: "values are found by what is in them" },
+  journal: { published: "ACTOR", means: "actors, workflows and jobs can be kept in it" },
 };
 
 const pubsub: Table<PubsubCapability> = {

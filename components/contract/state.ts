@@ -1,5 +1,6 @@
 import { type TObject, Type } from "typebox";
 import type { All, Call, Definition, Open, Opened } from "./driver.ts";
+import type { Journal } from "./journal.ts";
 import { flag, secret, text } from "./settings.ts";
 
 /** A stored value. */
@@ -109,6 +110,8 @@ export interface StateCapabilities {
   };
   /** The query API over JSON values. */
   query: { query(request: QueryRequest, call: Call): Promise<QueryPage> };
+  /** What durable execution is kept in: actors, workflows, jobs. */
+  journal: { readonly journal: Journal };
 }
 export type StateCapability = keyof StateCapabilities;
 

@@ -37,6 +37,16 @@ export class SortedKeys {
     }
   }
 
+  /** Keys from `from` on and before `to`; removed ones are passed over. */
+  *range(from: string, to: string | undefined): Generator<string> {
+    this.#sort();
+    for (let index = this.#search(from); index < this.#sorted.length; index += 1) {
+      const key = this.#sorted[index] as string;
+      if (to !== undefined && compareBytes(key, to) >= 0) return;
+      if (this.#isLive(key)) yield key;
+    }
+  }
+
   #sort(): void {
     if (this.#removed > this.#sorted.length / 4) {
       this.#sorted = this.#sorted.filter(this.#isLive);

@@ -14,6 +14,7 @@ import {
   type StateOperation,
   type WriteOptions,
 } from "../contract/state.ts";
+import { MemoryJournal } from "./journal.ts";
 import { SortedKeys } from "./sorted-keys.ts";
 import { sweepEvery } from "./sweep.ts";
 
@@ -25,7 +26,7 @@ export default defineStateStore({
   status: "stable",
   summary: "Keeps values in the sidecar's memory; they are gone when it stops.",
   metadata: Type.Object({}),
-  capabilities: ["etag", "ttl", "transaction", "bulkGet", "query"],
+  capabilities: ["etag", "ttl", "transaction", "bulkGet", "query", "journal"],
   async open(_settings, { clock }) {
     const values = new Values(clock);
     const stopSweeping = sweepEvery(clock, sweepMs, () => values.sweep());
@@ -37,6 +38,7 @@ export default defineStateStore({
       getMany: async (keys) => keys.map((key) => values.find(key)),
       list: async (request) => values.list(request),
       query: async (request) => values.query(request),
+      journal: new MemoryJournal(),
       async close() {
         stopSweeping();
         values.clear();

@@ -2,10 +2,12 @@ import { randomUUID } from "node:crypto";
 import { Type } from "typebox";
 import { causeText, fail } from "../../specs/errors.ts";
 import type { Call, OpenContext } from "../contract/driver.ts";
+import { lazyJournal } from "../contract/journal.ts";
 import { QueryEvaluation } from "../contract/query.ts";
 import { durationMs, text } from "../contract/settings.ts";
 import { defineStateStore, type QueryPage, type QueryRequest, type StateOperation } from "../contract/state.ts";
 import { type Client, clientSettings, openClient } from "./client.ts";
+import { journalSteps, openJournal } from "./journal.ts";
 import { prepareWrite, StateTable, stateTableSteps } from "./state-table.ts";
 
 export default defineStateStore({
@@ -24,7 +26,7 @@ export default defineStateStore({
       }),
     ),
   }),
-  capabilities: ["etag", "ttl", "transaction", "bulkGet", "query"],
+  capabilities: ["etag", "ttl", "transaction", "bulkGet", "query", "journal"],
   async open(settings, context) {
     const { tableName, metadataTableName } = settings;
     const migrations = tableName === "state" ? "migrations" : `migrations-${tableName}`;
@@ -32,6 +34,11 @@ export default defineStateStore({
       opened.migrate(migrations, stateTableSteps(tableName), metadataTableName),
     );
     const table = await openTable(client, tableName);
+    const journal = lazyJournal(async () => {
+      const name = `${tableName}_journal`;
+      await client.migrate(`migrations-${name}`, journalSteps(name), metadataTableName);
+      return openJournal(client, name);
+    });
     const { clock } = context;
     const write = (operation: StateOperation, call: Call) => {
       const prepared = prepareWrite(operation);
@@ -61,6 +68,7 @@ export default defineStateStore({
         return { keys: page, cursor: page.at(-1) };
       },
       query: (request, call) => runQuery(client, table, request, context, call),
+      journal,
       async close() {
         stopSweeping();
         await client.close();

@@ -25,6 +25,8 @@ export const componentCalls: { readonly [K in Kind]: Readonly<Record<keyof Opene
       transact: { call: 1, operation: "transaction" },
       getMany: { call: 2, operation: "bulk_get" },
       query: { call: 1, operation: "query" },
+      // Its user tries again by itself, where it knows what is safe.
+      journal: untouched,
       maxOperations: untouched,
     },
     pubsub: {

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import type { SetOptions, StateCapability, StateDriver, WriteOptions } from "../../components/contract/state.ts";
+import { journalSuite } from "./journal.suite.ts";
 import { bulkCases, transactionCases } from "./state-many.suite.ts";
 import { statePageCases } from "./state-pages.suite.ts";
 import { bytes, fresh, large, openBench, type StateBench, type Target, toText } from "./target.ts";
@@ -7,6 +8,8 @@ import { bytes, fresh, large, openBench, type StateBench, type Target, toText } 
 export interface StateTarget extends Target<StateDriver> {
   /** The store cannot list in order. */
   readonly unordered?: boolean;
+  /** Its data is that of one opening; another one sees nothing of it. */
+  readonly isPrivate?: boolean;
 }
 
 const mismatch = { reason: "etagMismatch" };
@@ -28,6 +31,7 @@ export function stateSuite(target: StateTarget): void {
   else absentCase(open, "getMany", "the store offers no bulk reads");
   statePageCases(open, { hasQuery: has("query"), isOrdered: !target.unordered });
   if (!has("query")) absentCase(open, "query", "the store offers no queries");
+  if (has("journal")) journalSuite(target);
   closeCases(open);
 }
 

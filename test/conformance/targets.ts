@@ -24,9 +24,13 @@ import type { StateTarget } from "./state.suite.ts";
 // One record per kind, by component type; a suite runs once per entry.
 
 export const stateTargets: Readonly<Record<string, StateTarget>> = {
-  "state.in-memory": { driver: memoryState },
+  "state.in-memory": { driver: memoryState, isPrivate: true },
   "state.sqlite": { driver: sqliteState },
-  "state.sqlite in memory": { driver: sqliteState, settings: () => ({ connectionString: ":memory:" }) },
+  "state.sqlite in memory": {
+    driver: sqliteState,
+    settings: () => ({ connectionString: ":memory:" }),
+    isPrivate: true,
+  },
   "state.sqlite without WAL": { driver: sqliteState, settings: () => ({ disableWAL: "true" }) },
   "state.aws.dynamodb": { ...awsStateTarget, maxBytes: 390 * 1024 },
   ...redisStateTargets,

@@ -4,7 +4,7 @@ import { Health } from "../../../specs/gen/grpc/health/v1/health_pb.js";
 import { ask, call, fails, nothing, type WireCase, type WireStep } from "../wire.suite.ts";
 
 const m = Dapr.method;
-const capabilities = ["ETAG", "TTL", "TRANSACTIONAL", "BULK_GET", "QUERY_API"];
+const capabilities = ["ETAG", "TTL", "TRANSACTIONAL", "BULK_GET", "QUERY_API", "ACTOR"];
 
 export const sidecarCases: readonly WireCase[] = [
   {

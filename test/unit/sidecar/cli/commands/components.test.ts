@@ -19,8 +19,8 @@ test("every registered type is in the catalogue, as a type or as another name of
 test("the list has a table for each kind with what each driver can do, and can be narrowed by kind and capability", async () => {
   const { stdout } = await components();
   expect(stdout).toMatch(/^TYPE +STATUS +ETAG +TTL +TRANSACTION +BULK GET +QUERY/m);
-  expect(stdout).toMatch(/^state\.sqlite +beta +yes +yes +yes +yes +yes +Keeps/m);
-  expect(stdout).toMatch(/^state\.postgresql\/v2 +beta +yes +yes +yes +yes +- +Keeps/m);
+  expect(stdout).toMatch(/^state\.sqlite +beta +yes +yes +yes +yes +yes +yes +Keeps/m);
+  expect(stdout).toMatch(/^state\.aws\.dynamodb +beta +yes +yes +yes +yes +- +- +Keeps/m);
   expect(stdout).toContain("-: not offered; `requires` refuses it");
   const states = Object.keys(registry).filter((name) => name.startsWith("state."));
   const listed = await typesOf("--kind", "state");
