@@ -2,6 +2,11 @@
 
 /** Type, or type/version → its driver. A driver is loaded when a component asks for it. */
 export const registry = {
+  "bindings.aws.dynamodb": () => import("./aws.dynamodb/bindings.ts"),
+  "bindings.aws.kinesis": () => import("./aws.kinesis/bindings.ts"),
+  "bindings.aws.s3": () => import("./aws.s3/bindings.ts"),
+  "bindings.aws.sns": () => import("./aws.sns/bindings.ts"),
+  "bindings.aws.sqs": () => import("./aws.sqs/bindings.ts"),
   "bindings.cron": () => import("./cron/bindings.ts"),
   "bindings.http": () => import("./http/bindings.ts"),
   "bindings.localstorage": () => import("./localstorage/bindings.ts"),

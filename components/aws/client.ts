@@ -148,19 +148,21 @@ async function readOptions(opening: Opening, settings: AwsSettings, { log }: Ope
   const { region, endpoint } = settings;
   const credentials = await readCredentials(settings);
   const quiet = (text: unknown) => log.debug(String(text));
+  const { NodeHttpHandler } = await import("@smithy/node-http-handler");
   return {
     ...(region ? { region } : {}),
     ...(endpoint ? { endpoint: readEndpoint(endpoint, opening) } : {}),
     ...(credentials ? { credentials } : {}),
     maxAttempts: attempts,
     retryMode: "standard",
-    requestHandler: {
+    // The client of Kinesis would speak HTTP/2, for which its endpoints need TLS.
+    requestHandler: new NodeHttpHandler({
       connectionTimeout: connectWithinMs,
       socketTimeout: silentMs,
       httpAgent: { keepAlive: true, maxSockets: sockets },
       httpsAgent: { keepAlive: true, maxSockets: sockets, ...(opening.insecure ? { rejectUnauthorized: false } : {}) },
       logger: { trace: quiet, debug: quiet, info: quiet, warn: quiet, error: quiet },
-    },
+    }),
   };
 }
 

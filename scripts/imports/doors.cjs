@@ -40,6 +40,7 @@ const doors = {
   "@aws-sdk/client-ssm": ["components/aws.parameterstore"],
   "@aws-sdk/client-sts": ["components/aws.snssqs"],
   "@aws-sdk/credential-providers": ["components/aws"],
+  "@smithy/node-http-handler": ["components/aws"],
   "@azure/data-tables": ["components/azure"],
   "@azure/identity": ["components/azure"],
   "@azure/storage-blob": ["components/azure"],

@@ -3,6 +3,7 @@ import http from "../../components/http/bindings.ts";
 import localStorage from "../../components/localstorage/bindings.ts";
 import { startHttpServer } from "../support/http-server.ts";
 import { tempFolder } from "../support/temp-folder.ts";
+import { awsBindingTargets } from "./aws.targets.ts";
 import type { BindingTarget } from "./bindings.suite.ts";
 import { pluggableBindingTargets } from "./pluggable.targets.ts";
 import { postgresqlBindingTarget } from "./postgresql.targets.ts";
@@ -28,6 +29,7 @@ export const bindingTargets: readonly BindingTarget[] = [
   postgresqlBindingTarget,
   rabbitmqBindingTarget,
   redisBindingTarget,
+  ...awsBindingTargets,
   {
     driver: localStorage,
     prepare: () => ({ rootPath: tempFolder() }),
