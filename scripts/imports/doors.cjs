@@ -30,7 +30,7 @@ const doors = {
   "prom-client": ["sidecar/kernel"],
   typebox: ["components", "specs/schemas", "sidecar/host"],
   undici: ["components/http"],
-  yaml: ["sidecar/config", "sidecar/cli"],
+  yaml: ["sidecar/config", "sidecar/cli", "components/kubernetes"],
   "@aws-sdk/client-dynamodb": ["components/aws.dynamodb", "components/aws.kinesis"],
   "@aws-sdk/client-kinesis": ["components/aws.kinesis"],
   "@aws-sdk/client-s3": ["components/aws.s3"],

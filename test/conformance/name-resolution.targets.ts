@@ -5,6 +5,7 @@ import sqlite from "../../components/sqlite/name-resolution.ts";
 import fixed from "../../components/static/name-resolution.ts";
 import { startDnsServer } from "../support/dns-server.ts";
 import { freeUdpPort, requireMulticast } from "../support/multicast.ts";
+import { kubernetesResolverTarget } from "./kubernetes.targets.ts";
 import type { ResolverTarget } from "./name-resolution.suite.ts";
 
 /** The resolvers under test. */
@@ -29,4 +30,5 @@ export const resolverTargets: readonly ResolverTarget[] = [
   { driver: nameFormat, guesses: "orders.test:5001", prepare: () => ({ format: "{appid}.test", port: 5001 }) },
   { driver: sqlite, registry: true, prepare: () => ({}) },
   { driver: fixed, prepare: (addresses) => ({ apps: JSON.stringify({ orders: addresses }) }) },
+  kubernetesResolverTarget,
 ];

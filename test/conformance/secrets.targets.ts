@@ -4,8 +4,10 @@ import localEnv from "../../components/local.env/secretstores.ts";
 import localFile from "../../components/local.file/secretstores.ts";
 import { tempFolder } from "../support/temp-folder.ts";
 import { awsSecretTargets } from "./aws.targets.ts";
+import { kubernetesSecretTarget } from "./kubernetes.targets.ts";
 import { pluggableSecretTargets } from "./pluggable.targets.ts";
 import type { SecretTarget } from "./secrets.suite.ts";
+import { vaultSecretTarget } from "./vault.targets.ts";
 
 /** The secret stores under test. */
 export const secretTargets: readonly SecretTarget[] = [
@@ -25,4 +27,6 @@ export const secretTargets: readonly SecretTarget[] = [
   },
   ...awsSecretTargets,
   ...pluggableSecretTargets,
+  vaultSecretTarget,
+  kubernetesSecretTarget,
 ];
