@@ -49,10 +49,15 @@ const denied: ReadonlySet<string> = new Set([
 /** The name that the service or the library gives to what went wrong. */
 export const errorName = (error: unknown): string => (error instanceof Error ? error.name : "");
 
-/** The library hangs the exchange on its errors, with the token of the session in its headers. */
+/**
+ * The error without the exchange that the library hangs on it for good, with the token of the session in its headers.
+ * The same error where there is none.
+ */
 export function withoutRequest(error: unknown): unknown {
-  if (error instanceof Error && "$response" in error) Reflect.deleteProperty(error, "$response");
-  return error;
+  if (!(error instanceof Error) || !("$response" in error)) return error;
+  const bare = Object.assign(new Error(error.message), { ...error, name: error.name });
+  if (error.stack !== undefined) bare.stack = error.stack;
+  return bare;
 }
 
 /** The credentials are good, but a policy does not let them do this. */

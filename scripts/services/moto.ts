@@ -8,7 +8,10 @@ const find = () => findInstalled("moto", install, "venv/bin/moto_server");
 
 export default {
   name: "moto",
-  variants: { single: "a double of AWS, not AWS itself; any access key is taken" },
+  variants: {
+    single: "a double of AWS, not AWS itself; any access key is taken",
+    strict: "the same, which knows no access key",
+  },
   install,
   components: [
     "state.aws.dynamodb",
@@ -22,13 +25,16 @@ export default {
     "bindings.aws.sqs",
   ],
   find,
-  async start({ folder, ports: [port] }) {
+  async start({ folder, ports: [port], variant }) {
     const server = await runServer({
       program: find() ?? "moto_server",
       args: ["-H", "127.0.0.1", "-p", String(port)],
       cwd: folder,
       // A region of its own is a test's own world.
-      env: { MOTO_ALLOW_NONEXISTENT_REGION: "true" },
+      env: {
+        MOTO_ALLOW_NONEXISTENT_REGION: "true",
+        ...(variant === "strict" ? { INITIAL_NO_AUTH_ACTION_COUNT: "0" } : {}),
+      },
       ready: port,
     });
     const settings = {

@@ -49,8 +49,12 @@ test("a reason stays what it is", () => {
   expect(openFailure(reason, asked)).toBe(reason);
 });
 
-test("the request that the library hangs on its errors is taken off", () => {
-  const error = failure("ValidationException", "no");
-  Object.defineProperty(error, "$response", { value: { token: "5ecret" }, enumerable: false, configurable: true });
-  expect(inspect(withoutRequest(error), { depth: 9, showHidden: true })).not.toContain("5ecret");
+test("the request that the library hangs on its errors is left behind, and all that they say is kept", () => {
+  const error = failure("ConditionalCheckFailedException", "no", { Item: { a: 1 }, $metadata: { attempts: 2 } });
+  Object.defineProperty(error, "$response", { value: { token: "5ecret" }, enumerable: false });
+  const bare = withoutRequest(error);
+  expect(inspect(bare, { depth: 9, showHidden: true })).not.toContain("5ecret");
+  expect(bare).toMatchObject({ name: error.name, message: "no", Item: { a: 1 }, $metadata: { attempts: 2 } });
+  expect(bare).toBeInstanceOf(Error);
+  expect(withoutRequest(bare)).toBe(bare);
 });
