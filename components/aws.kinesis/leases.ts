@@ -13,8 +13,12 @@ export interface Lease {
   readonly owner: string | undefined;
   /** Milliseconds since 1970. */
   readonly endsAt: number;
+  /** The same as it is written, which differs between programs. */
+  readonly timeout: string | undefined;
   /** Sequence number of the last record that was handed over, or `shardEnd`; undefined: none was. */
   readonly checkpoint: string | undefined;
+  /** When the shard was first taken, in milliseconds since 1970; undefined: it never was, or by another program. */
+  readonly since: number | undefined;
 }
 
 /** The checkpoint of a shard that was read to its end. */
@@ -99,23 +103,36 @@ export class Leases {
     });
     const { Item: item } = await this.#client.run((dynamo, options) => dynamo.send(command, options), call);
     if (!item) return undefined;
-    const ends = Date.parse(item["LeaseTimeout"]?.S ?? "");
+    const timeout = item["LeaseTimeout"]?.S;
+    const ends = Date.parse(timeout ?? "");
     return {
       shardId,
       owner: item["AssignedTo"]?.S || undefined,
       endsAt: Number.isNaN(ends) ? 0 : ends,
+      timeout,
       checkpoint: item["Checkpoint"]?.S || undefined,
+      since: item["MechaSince"]?.N === undefined ? undefined : Number(item["MechaSince"].N),
     };
   }
 
   /** Takes a lease as it was found, until `endsAt`. False: somebody else was faster. */
-  take({ shardId, owner, endsAt }: Lease, until: number, call: Call): Promise<boolean> {
+  take({ shardId, owner, timeout }: Lease, until: number, call: Call): Promise<boolean> {
+    const conditions = [
+      owner === undefined ? "attribute_not_exists(AssignedTo)" : "AssignedTo = :seen",
+      timeout === undefined ? "attribute_not_exists(LeaseTimeout)" : "LeaseTimeout = :ends",
+    ];
     const change = {
-      set: "AssignedTo = :me, LeaseTimeout = :until",
-      when: owner === undefined ? "attribute_not_exists(AssignedTo)" : "AssignedTo = :seen AND LeaseTimeout = :ends",
+      set: "AssignedTo = :me, LeaseTimeout = :until, MechaSince = if_not_exists(MechaSince, :now)",
+      when: conditions.join(" AND "),
     };
-    const seen = owner === undefined ? {} : { ":seen": { S: owner }, ":ends": { S: toTime(endsAt) } };
-    return this.#update(shardId, change, { ...seen, ":me": { S: this.#owner }, ":until": { S: toTime(until) } }, call);
+    const values = {
+      ":me": { S: this.#owner },
+      ":until": { S: toTime(until) },
+      ":now": { N: String(this.#context.clock.now()) },
+      ...(owner === undefined ? {} : { ":seen": { S: owner } }),
+      ...(timeout === undefined ? {} : { ":ends": { S: timeout } }),
+    };
+    return this.#update(shardId, change, values, call);
   }
 
   /** Keeps a lease until `endsAt`. False: it is lost. */

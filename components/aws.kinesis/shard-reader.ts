@@ -4,16 +4,15 @@ import { pause } from "../aws/pause.ts";
 import type { BindingHandler } from "../contract/bindings.ts";
 import type { OpenContext } from "../contract/driver.ts";
 import { type Lease, type Leases, shardEnd } from "./leases.ts";
-import type { Stream } from "./stream.ts";
+import type { Place, Stream } from "./stream.ts";
 
 /** Kinesis answers five requests a second for a shard, of all who read it together. */
 const pollMs = 1000;
 const longestPauseMs = 10_000;
 
 export interface ShardReading {
-  readonly lease: Lease;
-  /** Where to begin when nothing has been read: behind what is there, or before it. */
-  readonly start: "LATEST" | "TRIM_HORIZON";
+  readonly lease: Pick<Lease, "shardId">;
+  readonly start: Place;
   readonly handler: BindingHandler;
   /** The shard is over, or somebody else has it. */
   readonly onEnd: () => void;
@@ -30,14 +29,14 @@ export class ShardReader {
   /** Settles when its place in the shard is known, or cannot be known for now. */
   readonly begun: Promise<void>;
   #begin = () => {};
-  #position: string | undefined;
+  #place: Place;
 
   constructor(stream: Stream, leases: Leases, reading: ShardReading, context: OpenContext) {
     this.#stream = stream;
     this.#leases = leases;
     this.#reading = reading;
     this.#context = context;
-    this.#position = reading.lease.checkpoint;
+    this.#place = reading.start;
     this.begun = new Promise((resolve) => (this.#begin = resolve));
     this.#running = this.#run();
   }
@@ -55,7 +54,7 @@ export class ShardReader {
     let iterator: string | undefined;
     while (!this.#ending.signal.aborted) {
       try {
-        iterator ??= await this.#stream.iterator(shardId, this.#position, this.#reading.start, call);
+        iterator ??= await this.#stream.iterator(shardId, this.#place, call);
         this.#begin();
         const { records, next } = await this.#stream.records(iterator, call);
         if (!(await this.#handAll(records))) break;
@@ -93,7 +92,7 @@ export class ShardReader {
       last = metadata.sequenceNumber;
     }
     if (last === undefined) return !this.#ending.signal.aborted;
-    this.#position = last;
+    this.#place = { after: last };
     return (await this.#leases.checkpoint(lease.shardId, last, {})) && !this.#ending.signal.aborted;
   }
 

@@ -7,7 +7,7 @@ import type { BindingHandler } from "../contract/bindings.ts";
 import type { Call, OpenContext, Subscription } from "../contract/driver.ts";
 import { type Lease, Leases, shardEnd } from "./leases.ts";
 import { ShardReader } from "./shard-reader.ts";
-import type { Stream } from "./stream.ts";
+import type { Place, Stream } from "./stream.ts";
 
 /** A reader that has not been heard of for so long has lost its shards. */
 const leaseMs = 10_000;
@@ -85,7 +85,7 @@ export class StreamReader implements Subscription {
   async #consider(shard: Shard, leases: ReadonlyMap<string, Lease | undefined>, call: Call): Promise<void> {
     const { ShardId: shardId = "", ParentShardId: parent = "", AdjacentParentShardId: other = "" } = shard;
     const now = this.#context.clock.now();
-    const lease = leases.get(shardId) ?? { shardId, owner: undefined, endsAt: 0, checkpoint: undefined };
+    const lease = leases.get(shardId) ?? { ...untaken, shardId };
     const own = this.#readers.get(shardId);
     if (own) {
       if (!(await this.#leases.keep(shardId, now + leaseMs, call))) await own.close();
@@ -98,8 +98,7 @@ export class StreamReader implements Subscription {
     if (!(await this.#leases.take(lease, now + leaseMs, call))) return;
     const reading = {
       lease,
-      // What came into a shard while its parents were still read must not be missed.
-      start: parents.length > 0 ? ("TRIM_HORIZON" as const) : ("LATEST" as const),
+      start: startOf(lease, parents.length > 0),
       handler: this.#handler,
       onEnd: () => void this.#readers.delete(shardId),
     };
@@ -122,4 +121,16 @@ export class StreamReader implements Subscription {
     await Promise.all(readers.map(([shardId]) => this.#leases.release(shardId, {}).catch(() => {})));
     await this.#leases.close();
   }
+}
+
+const untaken = { owner: undefined, endsAt: 0, timeout: undefined, checkpoint: undefined, since: undefined };
+
+/**
+ * Where reading goes on. What came into a shard while those it came from were still read must not be missed, nor what came
+ * after a reader that never got as far as a record.
+ */
+function startOf({ checkpoint, since }: Lease, hasParents: boolean): Place {
+  if (checkpoint !== undefined) return { after: checkpoint };
+  if (hasParents) return "TRIM_HORIZON";
+  return since === undefined ? "LATEST" : { at: since };
 }

@@ -12,6 +12,16 @@ export interface KinesisRecord {
   readonly metadata: { readonly partitionKey: string; readonly sequenceNumber: string };
 }
 
+/** A place in a shard: behind a record, at a time in milliseconds since 1970, or at one of the ends. */
+export type Place = { readonly after: string } | { readonly at: number } | "LATEST" | "TRIM_HORIZON";
+
+function toIteratorType(place: Place) {
+  if (typeof place === "string") return { ShardIteratorType: place };
+  return "after" in place
+    ? ({ ShardIteratorType: "AFTER_SEQUENCE_NUMBER", StartingSequenceNumber: place.after } as const)
+    : ({ ShardIteratorType: "AT_TIMESTAMP", Timestamp: new Date(place.at) } as const);
+}
+
 const fixes: Fixes = {
   ResourceNotFoundException: "streamName: it is gone; create it again",
   InvalidArgumentException: "Kinesis does not take it: data may have 1 MiB, and a partition key 256 characters",
@@ -79,19 +89,11 @@ export class Stream {
     return shards;
   }
 
-  /** @param after sequence number of the last record that was read; undefined: none was, and `start` says where to begin */
-  async iterator(
-    shardId: string,
-    after: string | undefined,
-    start: "LATEST" | "TRIM_HORIZON",
-    call: Call,
-  ): Promise<string> {
+  async iterator(shardId: string, place: Place, call: Call): Promise<string> {
     const command = new this.#library.GetShardIteratorCommand({
       StreamName: this.#name,
       ShardId: shardId,
-      ...(after === undefined
-        ? { ShardIteratorType: start }
-        : { ShardIteratorType: "AFTER_SEQUENCE_NUMBER", StartingSequenceNumber: after }),
+      ...toIteratorType(place),
     });
     const answer = await this.client.run((kinesis, options) => kinesis.send(command, options), call, fixes);
     if (answer.ShardIterator === undefined) throw fail("internal", { why: `Kinesis gives no iterator of ${shardId}` });

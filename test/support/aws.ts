@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { createServer, type IncomingMessage, request } from "node:http";
+import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 import { onTestFinished } from "vitest";
@@ -65,11 +65,15 @@ export const awsReply = (body: object, status = 200): Reply => ({
 });
 
 /** A way to the double of AWS on which a test decides the fate of each request. */
-export async function awsThrough(place: AwsPlace, fateOf: (request: IncomingMessage) => Fate): Promise<AwsPlace> {
-  const server = createServer((incoming, outgoing) => {
-    const fate = fateOf(incoming);
+export async function awsThrough(
+  place: AwsPlace,
+  fateOf: (request: IncomingMessage, body: string) => Fate,
+): Promise<AwsPlace> {
+  const handle = async (incoming: IncomingMessage, outgoing: ServerResponse) => {
+    const body = Buffer.concat(await incoming.toArray());
+    const fate = fateOf(incoming, body.toString());
     if (typeof fate === "object") {
-      incoming.resume().on("end", () => outgoing.writeHead(fate.status ?? 200, { ...fate.headers }).end(fate.body));
+      outgoing.writeHead(fate.status ?? 200, { ...fate.headers }).end(fate.body);
       return;
     }
     const { method = "GET", headers, url = "/" } = incoming;
@@ -77,8 +81,9 @@ export async function awsThrough(place: AwsPlace, fateOf: (request: IncomingMess
       if (fate === "lose") answer.resume().on("end", () => incoming.socket.destroy());
       else answer.pipe(outgoing.writeHead(answer.statusCode ?? 500, answer.headers));
     });
-    incoming.pipe(onward.on("error", () => incoming.socket.destroy()));
-  }).listen(0, "127.0.0.1");
+    onward.on("error", () => incoming.socket.destroy()).end(body);
+  };
+  const server = createServer((incoming, outgoing) => void handle(incoming, outgoing)).listen(0, "127.0.0.1");
   await once(server, "listening");
   onTestFinished(() => {
     server.closeAllConnections();
