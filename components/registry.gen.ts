@@ -5,6 +5,7 @@ export const registry = {
   "bindings.aws.dynamodb": () => import("./aws.dynamodb/bindings.ts"),
   "bindings.aws.kinesis": () => import("./aws.kinesis/bindings.ts"),
   "bindings.aws.s3": () => import("./aws.s3/bindings.ts"),
+  "bindings.aws.ses": () => import("./aws.ses/bindings.ts"),
   "bindings.aws.sns": () => import("./aws.sns/bindings.ts"),
   "bindings.aws.sqs": () => import("./aws.sqs/bindings.ts"),
   "bindings.cron": () => import("./cron/bindings.ts"),

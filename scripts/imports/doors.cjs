@@ -35,6 +35,7 @@ const doors = {
   "@aws-sdk/client-kinesis": ["components/aws.kinesis"],
   "@aws-sdk/client-s3": ["components/aws.s3"],
   "@aws-sdk/client-secrets-manager": ["components/aws.secretmanager"],
+  "@aws-sdk/client-sesv2": ["components/aws.ses"],
   "@aws-sdk/client-sns": ["components/aws.snssqs", "components/aws.sns"],
   "@aws-sdk/client-sqs": ["components/aws"],
   "@aws-sdk/client-ssm": ["components/aws.parameterstore"],

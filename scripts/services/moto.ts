@@ -21,6 +21,7 @@ export default {
     "bindings.aws.dynamodb",
     "bindings.aws.kinesis",
     "bindings.aws.s3",
+    "bindings.aws.ses",
     "bindings.aws.sns",
     "bindings.aws.sqs",
   ],

@@ -3,6 +3,7 @@ import { CreateTableCommand, DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { CreateStreamCommand, KinesisClient, PutRecordCommand } from "@aws-sdk/client-kinesis";
 import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
 import { CreateSecretCommand, SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
+import { CreateEmailIdentityCommand, SESv2Client } from "@aws-sdk/client-sesv2";
 import { CreateTopicCommand, SNSClient } from "@aws-sdk/client-sns";
 import {
   CreateQueueCommand,
@@ -20,6 +21,7 @@ import kinesisBinding from "../../components/aws.kinesis/bindings.ts";
 import parameterStore from "../../components/aws.parameterstore/secretstores.ts";
 import s3Binding from "../../components/aws.s3/bindings.ts";
 import secretManager from "../../components/aws.secretmanager/secretstores.ts";
+import sesBinding from "../../components/aws.ses/bindings.ts";
 import snsBinding from "../../components/aws.sns/bindings.ts";
 import snssqs from "../../components/aws.snssqs/pubsub.ts";
 import sqsBinding from "../../components/aws.sqs/bindings.ts";
@@ -273,10 +275,23 @@ const dynamodbTarget: BindingTarget = {
   output: output("create", '{"key":"1","n":12345678901234567890,"list":[true,null]}', ""),
 };
 
+const sesTarget: BindingTarget = {
+  isMissing,
+  driver: sesBinding,
+  prepare: () =>
+    make({ emailFrom: "me@example.com", emailTo: "you@example.com", subject: "hello" }, (settings) =>
+      new SESv2Client(clientOptions(settings)).send(
+        new CreateEmailIdentityCommand({ EmailIdentity: "me@example.com" }),
+      ),
+    ),
+  output: output("create", '"<b>hello</b>"', ""),
+};
+
 export const awsBindingTargets: readonly BindingTarget[] = [
   sqsTarget,
   kinesisTarget,
   s3Target,
   snsTarget,
   dynamodbTarget,
+  sesTarget,
 ];

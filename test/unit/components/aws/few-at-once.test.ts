@@ -12,3 +12,16 @@ test("no more than the limit is done at once, and results keep the order of the 
   });
   expect([results, most]).toEqual([[10, 2, 8, 4, 6], 2]);
 });
+
+test("after a failure no other work begins", async () => {
+  const begun: number[] = [];
+  const failing = fewAtOnce([1, 2, 3, 4, 5], 2, async (item) => {
+    begun.push(item);
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    if (item === 2) throw new Error("not 2");
+    return item;
+  });
+  await expect(failing).rejects.toThrow("not 2");
+  await new Promise<void>((resolve) => setImmediate(resolve));
+  expect(begun.length).toBeLessThan(5);
+});
