@@ -86,23 +86,20 @@ function fixOf(error: unknown, address: string, fixes: Fixes): string | undefine
   const own = fixes[errorName(error)] ?? common[errorName(error)];
   if (own !== undefined) return own;
   if (isDenied(error)) return "the policy of these credentials does not allow it; allow it, or use other credentials";
-  switch (systemCode(error)) {
-    case "ECONNREFUSED":
-      return `endpoint: nothing listens at ${address}; start it, or correct endpoint`;
-    case "ENOTFOUND":
-    case "EAI_AGAIN":
-      return `region, endpoint: the name of ${address} is not known; correct them`;
-    case "ERR_SSL_WRONG_VERSION_NUMBER":
-    case "EPROTO":
-      return `endpoint: ${address} does not encrypt; write it with http://`;
-    case "DEPTH_ZERO_SELF_SIGNED_CERT":
-    case "SELF_SIGNED_CERT_IN_CHAIN":
-    case "UNABLE_TO_VERIFY_LEAF_SIGNATURE":
-      return `endpoint: the certificate of ${address} is not trusted; add its authority with NODE_EXTRA_CA_CERTS`;
-    default:
-      return undefined;
-  }
+  const code = systemCode(error) ?? "";
+  return ways.find(([pattern]) => pattern.test(code))?.[1](address);
 }
+
+/** What goes wrong on the way to a service, by the code that Node gives it. */
+const ways: readonly (readonly [RegExp, (address: string) => string])[] = [
+  [/^ECONNREFUSED$/, (address) => `endpoint: nothing listens at ${address}; start it, or correct endpoint`],
+  [/^(ENOTFOUND|EAI_AGAIN)$/, (address) => `region, endpoint: the name of ${address} is not known; correct them`],
+  [/WRONG_VERSION_NUMBER|^EPROTO$/, (address) => `endpoint: ${address} does not encrypt; write it with http://`],
+  [
+    /SELF_SIGNED_CERT|^UNABLE_TO_/,
+    (address) => `endpoint: the certificate of ${address} is not trusted; add its authority with NODE_EXTRA_CA_CERTS`,
+  ],
+];
 
 /** The service's own words; not those about a signature, which quote the whole request. */
 function described(error: unknown): string {

@@ -26,6 +26,7 @@ test.each([
 test.each([
   [{ code: "ECONNREFUSED" }, /endpoint: nothing listens at DynamoDB in eu-west-1/],
   [{ code: "ENOTFOUND" }, /region, endpoint: the name of/],
+  [{ code: "EPROTO" }, /endpoint: .* does not encrypt; write it with http/],
   [{ code: "DEPTH_ZERO_SELF_SIGNED_CERT" }, /certificate of .* is not trusted/],
   [{ $metadata: { httpStatusCode: 503 } }, /orders does not answer: boom/],
   [{ cause: Object.assign(new Error("x"), { code: "ECONNRESET" }) }, /orders does not answer: boom/],
