@@ -51,7 +51,7 @@ const doors = {
   "@nats-io/jetstream": ["components/jetstream"],
   "@nats-io/transport-node": ["components/jetstream"],
   "@platformatic/kafka": ["components/kafka"],
-  kafkajs: ["components/kafka"],
+  avsc: ["components/kafka"],
   "cassandra-driver": ["components/cassandra"],
   etcd3: ["components/etcd"],
   memjs: ["components/memcached"],

@@ -5,6 +5,7 @@ import { startHttpServer } from "../support/http-server.ts";
 import { tempFolder } from "../support/temp-folder.ts";
 import { awsBindingTargets } from "./aws.targets.ts";
 import type { BindingTarget } from "./bindings.suite.ts";
+import { kafkaBindingTarget } from "./kafka.targets.ts";
 import { pluggableBindingTargets } from "./pluggable.targets.ts";
 import { postgresqlBindingTarget } from "./postgresql.targets.ts";
 import { rabbitmqBindingTarget } from "./rabbitmq.targets.ts";
@@ -26,6 +27,7 @@ export const bindingTargets: readonly BindingTarget[] = [
     },
   },
   ...pluggableBindingTargets,
+  kafkaBindingTarget,
   postgresqlBindingTarget,
   rabbitmqBindingTarget,
   redisBindingTarget,

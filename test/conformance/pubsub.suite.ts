@@ -12,6 +12,8 @@ export interface PubsubTarget extends Target<PubsubDriver> {
   readonly holdsUp?: boolean;
   /** A message is kept for the groups that there are when it is published, and for no later ones. */
   readonly forgetsUnheard?: boolean;
+  /** No name of a topic holds a star. */
+  readonly refusesStars?: boolean;
   /** Capabilities of the driver that it does not have with these settings. */
   readonly without?: readonly PubsubCapability[];
 }
@@ -30,6 +32,7 @@ export function pubsubSuite(target: PubsubTarget): void {
   else noBulkCase(open);
   if (has("ttl")) ttlCases(open);
   if (has("wildcards")) wildcardCases(open);
+  else if (target.refusesStars) noStarCase(open);
   else noWildcardCase(open);
   if (has("ordering")) pubsubOrderCases(open);
   pubsubCloseCases(open);
@@ -276,6 +279,16 @@ function wildcardCases(open: OpenPubsub): void {
     for (const topic of [`${prefix}.a`, `${prefix}x`, `${prefix}.b`]) await opened.publish(toTopic(topic, "1"), {});
     await until(() => messages.length >= 2);
     expect(messages.map(({ topic }) => topic)).toEqual([`${prefix}.a`, `${prefix}.b`]);
+  });
+}
+
+function noStarCase(open: OpenPubsub): void {
+  test("a star in a topic is refused", async () => {
+    const { opened } = await open();
+    const topic = `${fresh("t")}.*`;
+    const refused = { reason: "malformedRequest" };
+    await expect(opened.publish(toTopic(topic, "1"), {})).rejects.toMatchObject(refused);
+    await expect(opened.subscribe(options(topic), keeper().handler, {})).rejects.toMatchObject(refused);
   });
 }
 
