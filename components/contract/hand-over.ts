@@ -7,7 +7,7 @@ import type { Order, Settle } from "./pubsub.ts";
  * attempt does not hold up others, unless an order ties them to it. Knows no broker.
  */
 export interface HandOverOptions<M> {
-  readonly order: Order;
+  readonly order?: Order;
   /** What orders a message in the order `key`; undefined: nothing does. */
   keyOf(message: M): string | undefined;
   /** Asked right before a message is handed over; false: it is not, and is forgotten. */
@@ -43,6 +43,8 @@ class Seat<M> {
 }
 
 export class HandOver<M> {
+  /** May change while there is no member. */
+  order: Order;
   readonly #options: HandOverOptions<M>;
   readonly #seats: Seat<M>[] = [];
   /** By position. */
@@ -52,6 +54,7 @@ export class HandOver<M> {
   #turn = 0;
 
   constructor(options: HandOverOptions<M>) {
+    this.order = options.order ?? "none";
     this.#options = options;
   }
 
@@ -104,7 +107,7 @@ export class HandOver<M> {
   #freeSeat(): Seat<M> | undefined {
     if (this.#ready.length === 0) return undefined;
     const isFree = (seat: Seat<M>) => !seat.isLeaving && seat.active < seat.member.concurrency;
-    if (this.#options.order !== "none") {
+    if (this.order !== "none") {
       // One that leaves keeps its place until nothing is with it.
       const first = this.#seats[0];
       return first && isFree(first) ? first : undefined;
@@ -119,9 +122,8 @@ export class HandOver<M> {
 
   /** Whether an earlier message of its kind waits for its next attempt. */
   #isBlocked({ message, position }: Held<M>): boolean {
-    const { order } = this.#options;
-    if (order === "none" || this.#waiting.size === 0) return false;
-    const keyOf = order === "topic" ? () => "" : this.#options.keyOf;
+    if (this.order === "none" || this.#waiting.size === 0) return false;
+    const keyOf = this.order === "topic" ? () => "" : this.#options.keyOf;
     const key = keyOf(message);
     if (key === undefined) return false;
     return this.#waiting.keys().some((other) => other.position < position && keyOf(other.message) === key);

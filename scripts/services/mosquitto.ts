@@ -11,7 +11,7 @@ const program = (name: string) => findProgram(name) ?? name;
 export default {
   name: "mosquitto",
   variants: {
-    single: "one server that lets anybody in",
+    single: "one server that lets anybody in; packets of 4 MiB at most",
     auth: "one server, user `mecha` with password `secret`, who may not use the topic `forbidden`, and no other",
     tls: "one server with TLS and a certificate of its own authority",
     mtls: "the same, which asks for client certificates",
@@ -38,6 +38,8 @@ async function start({ folder, ports: [port] }: Place, more: readonly string[], 
     `listener ${port} ${host}`,
     "persistence true",
     `persistence_location ${folder}/`,
+    "set_tcp_nodelay true",
+    "max_packet_size 4194304",
     // Beyond its default of 1000 it drops messages that wait for a client.
     "max_queued_messages 0",
     ...more,

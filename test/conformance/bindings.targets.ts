@@ -8,6 +8,7 @@ import type { BindingTarget } from "./bindings.suite.ts";
 import { kafkaBindingTarget } from "./kafka.targets.ts";
 import { pluggableBindingTargets } from "./pluggable.targets.ts";
 import { postgresqlBindingTarget } from "./postgresql.targets.ts";
+import { mqttBindingTarget } from "./mqtt3.targets.ts";
 import { rabbitmqBindingTarget } from "./rabbitmq.targets.ts";
 import { redisBindingTarget } from "./redis.targets.ts";
 
@@ -29,6 +30,7 @@ export const bindingTargets: readonly BindingTarget[] = [
   ...pluggableBindingTargets,
   kafkaBindingTarget,
   postgresqlBindingTarget,
+  mqttBindingTarget,
   rabbitmqBindingTarget,
   redisBindingTarget,
   ...awsBindingTargets,

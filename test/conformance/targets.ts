@@ -11,6 +11,7 @@ import type { ConfigurationTarget } from "./configuration.suite.ts";
 import { kafkaPubsubTarget } from "./kafka.targets.ts";
 import type { LockTarget } from "./lock.suite.ts";
 import { pluggablePubsubTargets, pluggableStateTargets } from "./pluggable.targets.ts";
+import { mqttPubsubTargets } from "./mqtt3.targets.ts";
 import {
   postgresqlConfigurationTarget,
   postgresqlLockTarget,
@@ -44,6 +45,7 @@ export const pubsubTargets: Readonly<Record<string, PubsubTarget>> = {
   "pubsub.sqlite": { driver: sqlitePubsub },
   "pubsub.kafka": kafkaPubsubTarget,
   "pubsub.postgresql": postgresqlPubsubTarget,
+  ...mqttPubsubTargets,
   "pubsub.rabbitmq": rabbitmqPubsubTarget,
   "pubsub.redis": redisPubsubTarget,
   ...awsPubsubTargets,

@@ -18,6 +18,10 @@ export interface PubsubFaults {
   readonly settings: (server: Server, port: number) => Texts;
   /** Clients find the server by the address it tells them, so that no proxy can stand between; its connections only break by crashes. */
   readonly isDirect?: boolean;
+  /** The server keeps what it has acknowledged only when it ends in order: it is asked to instead of being killed. */
+  readonly isAskedToEnd?: boolean;
+  /** With these settings the driver keeps no order. */
+  readonly isUnordered?: boolean;
 }
 
 const messageCount = 10_000;
@@ -75,7 +79,7 @@ const textOf = ({ data }: Pick<IncomingMessage, "data">) => Buffer.from(data).to
 export async function pubsubFaultSuite(target: PubsubFaults): Promise<void> {
   const { driver, service, variant } = target;
   const isMissing = !(await requireService(service));
-  const isOrdered = driver.capabilities.includes("ordering");
+  const isOrdered = driver.capabilities.includes("ordering") && !target.isUnordered;
   const order = isOrdered ? ({ order: "key" } as const) : {};
   const startOwn = () => startServer(service, { own: true, ...(variant === undefined ? {} : { variant }) });
   const waitFor = async (isMet: () => boolean) => {
@@ -102,7 +106,8 @@ export async function pubsubFaultSuite(target: PubsubFaults): Promise<void> {
         if (done % 500 !== 0) return;
         faults += 1;
         proxy?.cut();
-        if (done % 2500 === 0 && done < messageCount) void server.kill9().then(() => server.restart());
+        const isEnding = done % 2500 === 0 && done < messageCount;
+        if (isEnding) void (target.isAskedToEnd ? Promise.resolve() : server.kill9()).then(() => server.restart());
       };
       const publish = (key: string, text: string) =>
         broker.publish({ topic: "t", data: Buffer.from(text), metadata: { partitionKey: key } }, {});
@@ -114,7 +119,7 @@ export async function pubsubFaultSuite(target: PubsubFaults): Promise<void> {
       expect(duplicates()).toBeLessThanOrEqual((faults + 3) * (publishers + concurrency));
       if (isOrdered) expect(disordered()).toEqual([]);
       console.info(
-        `${driver.type}: ${messageCount} messages, 3 crashes, ${proxy ? faults : 0} cuts: ${duplicates()} came twice`,
+        `${driver.type}: ${messageCount} messages, 3 ${target.isAskedToEnd ? "restarts" : "crashes"}, ${proxy ? faults : 0} cuts: ${duplicates()} came twice`,
       );
     });
 
