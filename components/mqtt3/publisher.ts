@@ -22,13 +22,17 @@ const overheadBytes = 1000;
 /** Publishes, each message until the broker has acknowledged it. Messages of one turn keep their order. */
 export class Publisher {
   readonly #link: Link;
+  readonly #prepare: () => Promise<void>;
   readonly #queue: (() => void)[] = [];
+  #prepared: { readonly connection: Connection; readonly done: Promise<void> } | undefined;
   #active = 0;
   #isClosed = false;
   #idle: (() => void) | undefined;
 
-  constructor(link: Link) {
+  /** @param prepare awaited before a new connection is published through; never rejects */
+  constructor(link: Link, prepare: () => Promise<void> = async () => {}) {
     this.#link = link;
+    this.#prepare = prepare;
   }
 
   /** Rejects with the error of the broker, or with the signal's reason; then the message may be published or not. */
@@ -58,6 +62,7 @@ export class Publisher {
         try {
           const connection = await this.#link.connected({ signal });
           checkSize(connection, publication);
+          await this.#preparedFor(connection);
           await connection.publish(publication.topic, publication.payload, publication.options);
           return;
         } catch (error) {
@@ -67,6 +72,11 @@ export class Publisher {
     } finally {
       this.#leave();
     }
+  }
+
+  #preparedFor(connection: Connection): Promise<void> {
+    if (this.#prepared?.connection !== connection) this.#prepared = { connection, done: this.#prepare() };
+    return this.#prepared.done;
   }
 
   /** Settles when there are fewer than `most` others, in the order of the calls. */

@@ -88,7 +88,10 @@ class Broker {
     this.#makeLink = makeLink;
     this.#settings = settings;
     this.#context = context;
-    this.#publisher = new Publisher(link);
+    // A broker that crashed takes messages that nobody gets until its subscribers are back: our own come first.
+    const prepare = async () =>
+      void (await Promise.all([...this.#sessions.values()].map((session) => session.ready())));
+    this.#publisher = new Publisher(link, prepare);
   }
 
   get #isFive(): boolean {

@@ -107,15 +107,18 @@ export class Session {
     feed.isSubscribed = true;
   }
 
+  /** Subscribes anew even where the broker says that it knows: one that crashed may have forgotten a part. */
   async #connected(connection: Connection): Promise<void> {
-    if (!connection.isResumed) {
-      for (const feed of this.#feeds.values()) {
-        feed.isSubscribed = false;
-        feed.forget();
-      }
+    for (const feed of this.#feeds.values()) {
+      feed.isSubscribed = false;
+      if (!connection.isResumed) feed.forget();
     }
-    for (const feed of this.#feeds.values())
-      if (!feed.isSubscribed && feed.members > 0) await this.#ask(feed, connection);
+    for (const feed of this.#feeds.values()) if (feed.members > 0) await this.#ask(feed, connection);
+  }
+
+  /** Settles when what is subscribed is subscribed, or cannot be for now. */
+  async ready(): Promise<void> {
+    await this.#link?.connected({}).catch(() => {});
   }
 
   // ---- messages

@@ -150,6 +150,7 @@ export class Consumer implements Subscription {
     const { signal } = this.#stop;
     for (let pauseMs = firstPauseMs; !signal.aborted; pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
       try {
+        await this.#link.connected({ signal }, Number.POSITIVE_INFINITY);
         await this.open({ signal });
         return;
       } catch (error) {

@@ -21,7 +21,7 @@ interface Waiter {
 
 const firstTries = 4;
 const firstPauseMs = 100;
-/** After so many failed attempts to connect again whoever waits is told. */
+/** After so many failed attempts to connect again whoever waits for an answer is told. */
 const patience = 3;
 /** Longest time for the server to say goodbye. */
 const farewellMs = 2000;
@@ -53,8 +53,11 @@ export class Link {
     }
   }
 
-  /** The connection, as soon as there is one; rejects with the error of the library or the system when there is none for long. */
-  connected({ signal }: Call): Promise<ChannelModel> {
+  /**
+   * The connection, as soon as there is one; rejects with the error of the library or the system after so many failed
+   * attempts to connect again.
+   */
+  connected({ signal }: Call, attempts = patience): Promise<ChannelModel> {
     if (this.#closed !== undefined) return Promise.reject(new ClosedError());
     if (signal?.aborted) return Promise.reject(signal.reason);
     if (this.#connection) return Promise.resolve(this.#connection);
@@ -65,7 +68,7 @@ export class Link {
         done();
       };
       const waiter: Waiter = {
-        failuresLeft: patience,
+        failuresLeft: attempts,
         resolve: (connection) => settle(() => resolve(connection)),
         reject: (error) => settle(() => reject(error)),
       };

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { ConsumeMessage } from "amqplib";
+import type { ChannelModel, ConsumeMessage } from "amqplib";
 import { Type } from "typebox";
 import { fail } from "../../specs/errors.ts";
 import { Attempts } from "../contract/attempts.ts";
@@ -14,12 +14,12 @@ import {
 import { addressOf } from "./address.ts";
 import { linkMaker } from "./connect.ts";
 import { Consumer } from "./consumer.ts";
-import { ClosedError, translate } from "./failures.ts";
+import { ClosedError, isLost, translate } from "./failures.ts";
 import { type Link, unlessAborted } from "./link.ts";
 import { headerTexts, propertyTexts, toProperties } from "./properties.ts";
 import { Publisher } from "./publisher.ts";
 import { type PubsubSettings, pubsubSettings } from "./pubsub-settings.ts";
-import { ensureSubscription, planSubscription } from "./subscription.ts";
+import { ensureSubscription, planSubscription, type SubscriptionPlan } from "./subscription.ts";
 import { ensureExchange } from "./topology.ts";
 
 export default definePubsub({
@@ -66,6 +66,8 @@ class Broker {
   readonly #context: OpenContext;
   readonly #publisher: Publisher;
   readonly #subscriptions = new Set<Subscription>();
+  /** Of open subscriptions. */
+  readonly #plans = new Set<SubscriptionPlan>();
   /** By queue. */
   readonly #attempts = new Map<string, Attempts>();
   /** A server short of memory stops reading from those that publish, who must still be able to acknowledge. */
@@ -78,8 +80,23 @@ class Broker {
     this.#makeLink = makeLink;
     this.#settings = settings;
     this.#context = context;
-    const { exchangeKind: kind, durable } = settings;
-    this.#publisher = new Publisher(link, (connection, name) => ensureExchange(connection, { name, kind, durable }));
+    this.#publisher = new Publisher(link, (connection, exchange) => this.#declare(connection, exchange));
+  }
+
+  /**
+   * Makes what a publication needs. A server that crashed may have forgotten what it was told right before, and takes
+   * messages that nobody gets: what is subscribed here is there before anything is published.
+   */
+  async #declare(connection: ChannelModel, exchange: string): Promise<void> {
+    const { exchangeKind: kind, durable } = this.#settings;
+    await ensureExchange(connection, { name: exchange, kind, durable });
+    for (const plan of this.#plans) {
+      if (plan.exchange !== exchange) continue;
+      await ensureSubscription(connection, plan, this.#settings).catch((error: unknown) => {
+        // What else is wrong with it is not the publisher's matter.
+        if (isLost(error)) throw error;
+      });
+    }
   }
 
   /** Sent again after a lost connection, so that a message may come twice but is not lost. */
@@ -142,8 +159,12 @@ class Broker {
       throw translate(error, this.#context.name);
     }
     const subscription: Subscription = {
-      close: () => consumer.close().finally(() => this.#subscriptions.delete(subscription)),
+      close: () => {
+        this.#plans.delete(plan);
+        return consumer.close().finally(() => this.#subscriptions.delete(subscription));
+      },
     };
+    this.#plans.add(plan);
     this.#subscriptions.add(subscription);
     return subscription;
   }
