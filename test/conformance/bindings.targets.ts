@@ -6,9 +6,11 @@ import { tempFolder } from "../support/temp-folder.ts";
 import { awsBindingTargets } from "./aws.targets.ts";
 import type { BindingTarget } from "./bindings.suite.ts";
 import { kafkaBindingTarget } from "./kafka.targets.ts";
+import { kubernetesBindingTarget } from "./kubernetes.targets.ts";
+import { mqttBindingTarget } from "./mqtt3.targets.ts";
+import { mysqlBindingTarget } from "./mysql.targets.ts";
 import { pluggableBindingTargets } from "./pluggable.targets.ts";
 import { postgresqlBindingTarget } from "./postgresql.targets.ts";
-import { mqttBindingTarget } from "./mqtt3.targets.ts";
 import { rabbitmqBindingTarget } from "./rabbitmq.targets.ts";
 import { redisBindingTarget } from "./redis.targets.ts";
 
@@ -29,6 +31,7 @@ export const bindingTargets: readonly BindingTarget[] = [
   },
   ...pluggableBindingTargets,
   kafkaBindingTarget,
+  mysqlBindingTarget,
   postgresqlBindingTarget,
   mqttBindingTarget,
   rabbitmqBindingTarget,
@@ -42,4 +45,5 @@ export const bindingTargets: readonly BindingTarget[] = [
       answer: '{"fileName":"a/b.txt"}',
     },
   },
+  kubernetesBindingTarget,
 ];

@@ -10,8 +10,9 @@ import { awsPubsubTargets, awsStateTarget } from "./aws.targets.ts";
 import type { ConfigurationTarget } from "./configuration.suite.ts";
 import { kafkaPubsubTarget } from "./kafka.targets.ts";
 import type { LockTarget } from "./lock.suite.ts";
-import { pluggablePubsubTargets, pluggableStateTargets } from "./pluggable.targets.ts";
 import { mqttPubsubTargets } from "./mqtt3.targets.ts";
+import { mysqlStateTargets } from "./mysql.targets.ts";
+import { pluggablePubsubTargets, pluggableStateTargets } from "./pluggable.targets.ts";
 import {
   postgresqlConfigurationTarget,
   postgresqlLockTarget,
@@ -37,6 +38,7 @@ export const stateTargets: Readonly<Record<string, StateTarget>> = {
   "state.aws.dynamodb": { ...awsStateTarget, maxBytes: 390 * 1024 },
   ...redisStateTargets,
   ...postgresqlStateTargets,
+  ...mysqlStateTargets,
   ...pluggableStateTargets,
 };
 
