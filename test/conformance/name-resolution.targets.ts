@@ -1,9 +1,11 @@
+import consul from "../../components/consul/name-resolution.ts";
 import dns from "../../components/dns/name-resolution.ts";
 import mdns from "../../components/mdns/name-resolution.ts";
 import nameFormat from "../../components/nameformat/name-resolution.ts";
 import sqlite from "../../components/sqlite/name-resolution.ts";
 import fixed from "../../components/static/name-resolution.ts";
 import { startDnsServer } from "../support/dns-server.ts";
+import { startFakeConsul } from "../support/fake-consul.ts";
 import { freeUdpPort, requireMulticast } from "../support/multicast.ts";
 import { kubernetesResolverTarget } from "./kubernetes.targets.ts";
 import type { ResolverTarget } from "./name-resolution.suite.ts";
@@ -19,6 +21,12 @@ export const resolverTargets: readonly ResolverTarget[] = [
         await startDnsServer({ "orders.default.test": { a: addresses.map((address) => address.split(":")[0] ?? "") } }),
       ],
     }),
+  },
+  {
+    driver: consul,
+    registry: true,
+    // A double of an agent.
+    prepare: async () => ({ address: (await startFakeConsul()).address, selfRegister: true, selfDeregister: true }),
   },
   {
     driver: mdns,
