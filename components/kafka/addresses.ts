@@ -24,7 +24,7 @@ export function parseBrokers(brokers: string): readonly [Address, ...Address[]] 
 
 function parseBroker(text: string): Address {
   if (/^[a-z_]+:\/\//i.test(text)) throw wrong(text, "is a URL");
-  const [, ipv6, name, port] = /^(?:\[([^\]]+)\]|([^:]*))(?::(.*))?$/.exec(text) ?? [];
+  const [, ipv6, name, port] = /^(?:\[([^\]]+)\]|([^:]*))(?::([^:]*))?$/.exec(text) ?? [];
   // More than one colon: an IPv6 address without brackets.
   if (ipv6 === undefined && name === undefined) return { host: text, port: standardPort };
   const host = ipv6 ?? name ?? "";

@@ -52,7 +52,7 @@ export class AvroCodec {
 
   #fromJson(type: Shape, json: Json): unknown {
     switch (type.typeName) {
-      case "long":
+      case "abstract:long":
         return typeof json === "number" && Number.isInteger(json) ? BigInt(json) : json;
       case "int":
       case "float":
@@ -99,7 +99,7 @@ export class AvroCodec {
 
   #toJson(type: Shape, value: unknown): Json {
     switch (type.typeName) {
-      case "long":
+      case "abstract:long":
         return rawJson(String(value));
       case "bytes":
       case "fixed":

@@ -1,7 +1,7 @@
 import type { Clock, Log } from "../contract/driver.ts";
 import type { Backlog } from "./backlog.ts";
+import type { Commit } from "./coordinator.ts";
 import { brokerCode, isPassing, saying } from "./failures.ts";
-import type { Commit } from "./group-member.ts";
 
 export interface CommitsOptions {
   readonly topic: string;

@@ -1,6 +1,6 @@
 import type { Connection, ConnectionOptions, ConnectionPool } from "@platformatic/kafka";
 import type { Address } from "./addresses.ts";
-import { BrokerError, ClosedError } from "./failures.ts";
+import { BrokerError, ClosedError, isConnection } from "./failures.ts";
 import type { Library } from "./library.ts";
 import { orAbort } from "./pause.ts";
 import { type Answer, type ApiName, type Asked, findApi, type Versions } from "./requests.ts";
@@ -13,11 +13,6 @@ export interface ConnectionSettings {
   readonly keepAliveMs: number;
 }
 
-interface Channel {
-  readonly connection: Connection;
-  readonly versions: Versions;
-}
-
 /**
  * Connections to brokers, one each. A broker answers the requests of one connection in their order, so that whoever asks
  * for what takes its time, as new messages or the next round of a group, has connections of its own.
@@ -26,6 +21,8 @@ export class Connections {
   readonly #library: Library;
   readonly #pool: ConnectionPool;
   readonly #versions = new WeakMap<Connection, Promise<Versions>>();
+  /** Why connections broke, of which whoever waits for an answer only learns that it is so. */
+  readonly #broken = new WeakMap<Connection, Error>();
   #closed: Promise<void> | undefined;
 
   /** @param owedMs longest time that an answer may be owed; default: that of the settings */
@@ -35,8 +32,10 @@ export class Connections {
       ...options,
       ...(owedMs === undefined ? {} : { requestTimeout: owedMs }),
     });
-    // Whoever waits for an answer hears of it; an event that nobody hears would end the process.
-    this.#pool.on("connecting", ({ connection }) => connection.on("error", () => {}));
+    // An event that nobody hears would end the process.
+    this.#pool.on("connecting", ({ connection }) =>
+      connection.on("error", (error) => this.#broken.set(connection, error)),
+    );
     if (keepAliveMs > 0) {
       this.#pool.on("connect", ({ connection }) => connection.socket.setKeepAlive(true, keepAliveMs));
     }
@@ -54,28 +53,37 @@ export class Connections {
   ): Promise<Answer<N>> {
     if (this.#closed !== undefined) throw new ClosedError();
     signal?.throwIfAborted();
-    const { connection, versions } = await orAbort(this.#channel(address), signal);
+    const connection = await orAbort(this.#pool.get(address), signal);
+    try {
+      return await this.#askBy(connection, name, asked, signal);
+    } catch (error) {
+      const response = part ? responseOf(error) : undefined;
+      if (response !== undefined) return response as Answer<N>;
+      throw isConnection(error) ? (this.#broken.get(connection) ?? error) : error;
+    }
+  }
+
+  async #askBy<N extends ApiName>(
+    connection: Connection,
+    name: N,
+    asked: Asked<N>,
+    signal: AbortSignal | undefined,
+  ): Promise<Answer<N>> {
+    const versions = await orAbort(this.#versionsOf(connection), signal);
     const api = findApi(this.#library, name, versions);
     if (!api) throw new BrokerError("UNSUPPORTED_VERSION", `${name} in no version that both sides speak`);
     // The types of all requests in one do not tell which arguments go with which name.
     const send = api.async as unknown as (connection: Connection, ...asked: Asked<N>) => Promise<Answer<N>>;
-    try {
-      return await orAbort(send(connection, ...asked), signal);
-    } catch (error) {
-      const response = part ? responseOf(error) : undefined;
-      if (response === undefined) throw error;
-      return response as Answer<N>;
-    }
+    return orAbort(send(connection, ...asked), signal);
   }
 
-  async #channel(address: Address): Promise<Channel> {
-    const connection = await this.#pool.get(address);
+  #versionsOf(connection: Connection): Promise<Versions> {
     let versions = this.#versions.get(connection);
     if (!versions) {
       versions = this.#ask(connection);
       this.#versions.set(connection, versions);
     }
-    return { connection, versions: await versions };
+    return versions;
   }
 
   async #ask(connection: Connection): Promise<Versions> {

@@ -7,7 +7,7 @@ import { isPassing } from "./failures.ts";
 import { Fetcher } from "./fetcher.ts";
 import { GroupMember } from "./group-member.ts";
 import type { Incoming } from "./incoming.ts";
-import { pause } from "./pause.ts";
+import { orAbort, pause } from "./pause.ts";
 import { Positions } from "./positions.ts";
 import { decodeProgress, type Progress } from "./progress.ts";
 import type { Settings } from "./settings.ts";
@@ -139,7 +139,7 @@ export class Consumer implements Subscription {
   async #find(partitions: readonly number[], signal: AbortSignal) {
     for (;;) {
       try {
-        const committed = await this.#member.committed(partitions, signal);
+        const committed = await orAbort(this.#member.committed(partitions), signal);
         return await Promise.all(
           partitions.map(async (partition) => {
             const { offset = -1, metadata } = committed.get(partition) ?? {};

@@ -91,8 +91,10 @@ const texts = (error: unknown) =>
     .map(({ message }) => message)
     .join("; ");
 
+/** The broker has refused the login, or there is nothing to log in with. A connection that broke meanwhile is neither. */
 const isAuthentication = (error: unknown) =>
-  chain(error).some((one) => property(one, "code") === "PLT_KFK_AUTHENTICATION");
+  chain(error).some((one) => property(one, "code") === "PLT_KFK_AUTHENTICATION") &&
+  (brokerCode(error) !== undefined || /token provider/.test(texts(error)));
 
 /** Asking again with the same settings cannot help. */
 export const isFinal = (error: unknown): boolean =>
@@ -113,7 +115,7 @@ export function saying(error: unknown): string {
     return said instanceof BrokerError ? said.message : `${code}: ${typeof more === "string" ? more : said.message}`;
   }
   const last = all.at(-1);
-  return last === undefined ? String(error) : causeText(last);
+  return (last === undefined ? String(error) : causeText(last)).trim();
 }
 
 /** `openFailed` for a first connection that did not come about: which setting is meant, and what to do. */
@@ -121,6 +123,9 @@ export function openFailure(error: unknown, address: string): MechaError {
   if (error instanceof MechaError) return error;
   return fail("openFailed", { why: `${openFix(error, address)} (${saying(error)})` }, { cause: error });
 }
+
+/** The broker knows no login, or not this one. */
+const noLogin: ReadonlySet<string> = new Set(["UNSUPPORTED_SASL_MECHANISM", "ILLEGAL_SASL_STATE"]);
 
 const systemFixes: Readonly<Record<string, (address: string) => string>> = {
   ECONNREFUSED: (address) => `brokers: nothing listens at ${address}; start Kafka there, or correct brokers`,
@@ -131,8 +136,11 @@ const systemFixes: Readonly<Record<string, (address: string) => string>> = {
 function openFix(error: unknown, address: string): string {
   const text = texts(error);
   const codes = systemCodes(error);
+  const ofToken = chain(error).find(({ message }) => message.startsWith("oidc"));
+  if (ofToken !== undefined) return ofToken.message;
+  if (/requires TLS/.test(text)) return `authType, disableTls: ${address} speaks TLS; use it`;
   if (isAuthentication(error)) {
-    return /suitable SASL mechanism/.test(text)
+    return noLogin.has(brokerCode(error) ?? "")
       ? `authType, saslMechanism: ${address} does not offer this way to log in; correct them`
       : `saslUsername, saslPassword, saslMechanism, or the oidc settings: ${address} does not accept them; correct them`;
   }
@@ -142,7 +150,6 @@ function openFix(error: unknown, address: string): string {
   if (/alert certificate required|alert bad certificate|alert unknown ca/i.test(text)) {
     return `authType, clientCert, clientKey: ${address} does not accept the client's certificate, or asks for one; set authType to mtls and correct them`;
   }
-  if (/requires TLS/.test(text)) return `authType, disableTls: ${address} speaks TLS; use it`;
   if (/supports TLS|wrong version number|packet length too long/i.test(text)) {
     return `disableTls: ${address} does not speak TLS; set disableTls to true`;
   }

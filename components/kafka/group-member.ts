@@ -1,13 +1,12 @@
-import { causeText } from "../../specs/errors.ts";
 import type { Call, Clock, OpenContext } from "../contract/driver.ts";
-import type { Address } from "./addresses.ts";
 import type { Strategy } from "./assignment.ts";
 import type { Cluster } from "./cluster.ts";
-import { type Connections, responseOf } from "./connections.ts";
+import { responseOf } from "./connections.ts";
+import { type Commit, type Committed, Coordinator } from "./coordinator.ts";
 import { BrokerError, brokerCode, isConnection, isPassing, saying } from "./failures.ts";
 import { GroupProtocol } from "./group-protocol.ts";
 import { orAbort, pause } from "./pause.ts";
-import type { Answer, ApiName, Asked } from "./requests.ts";
+import type { Answer } from "./requests.ts";
 
 export interface MemberOptions {
   readonly group: string;
@@ -25,23 +24,16 @@ export interface MemberHooks {
   yield(): Promise<void>;
   /** These partitions are the member's until the next round; resolves when they are being read. */
   own(partitions: readonly number[], signal: AbortSignal): Promise<void>;
-  /** The group has gone on without this member; resolves when it may join again. */
+  /** Others may have had what this member had; resolves when it may have partitions again. */
   lose(): Promise<void>;
   /** The group counts on this member. */
   heard(): void;
-}
-
-export interface Commit {
-  readonly partition: number;
-  readonly offset: number;
-  readonly metadata: string;
 }
 
 /** All members have so long to come together. */
 const rebalanceMs = 60_000;
 const shortestPauseMs = 50;
 const longestPauseMs = 2000;
-const leaveMs = 3000;
 const firstAttempts = 20;
 
 const unknownMember: ReadonlySet<string> = new Set(["UNKNOWN_MEMBER_ID", "FENCED_INSTANCE_ID"]);
@@ -55,11 +47,11 @@ export class GroupMember {
   readonly #hooks: MemberHooks;
   readonly #context: OpenContext;
   readonly #clock: Clock;
-  readonly #connections: Connections;
+  readonly #coordinator: Coordinator;
   readonly #protocol: GroupProtocol;
   readonly #ending = new AbortController();
-  #coordinator: number | undefined;
   #memberId = "";
+  /** The round in which this member has partitions; -1: none. */
   #generation = -1;
   #owned: readonly number[] = [];
   #partitionCount = 0;
@@ -76,13 +68,17 @@ export class GroupMember {
     this.#context = context;
     this.#clock = context.clock;
     // The answer to a member that joins comes when all others have.
-    this.#connections = cluster.connections(rebalanceMs + options.requestMs);
+    this.#coordinator = new Coordinator(cluster, options.group, rebalanceMs + options.requestMs, this.#clock);
     this.#protocol = new GroupProtocol(cluster.library, options.strategy);
   }
 
   /** The group counts on this member: nobody else has its partitions. */
   get isOwner(): boolean {
     return this.#generation >= 0 && this.#clock.now() < this.#heardAt + this.#options.sessionMs;
+  }
+
+  get #isEnding(): boolean {
+    return this.#ending.signal.aborted;
   }
 
   /** Joins; resolves when the partitions are being read. Rejects when that cannot be, and leaves nothing open. */
@@ -100,76 +96,71 @@ export class GroupMember {
   async #run(first: PromiseWithResolvers<void>): Promise<void> {
     let failures = 0;
     let hasJoined = false;
-    while (!this.#ending.signal.aborted) {
+    const onOwned = () => {
+      failures = 0;
+      hasJoined = true;
+      first.resolve();
+    };
+    while (!this.#isEnding) {
       try {
-        const partitions = await this.#round();
-        failures = 0;
-        await this.#belong(partitions, () => {
-          hasJoined = true;
-          first.resolve();
-        });
-        // Nothing is to be in hand when the group shares anew, however it came to that.
-        await this.#hooks.yield();
+        await this.#belong(await this.#round(), onOwned);
       } catch (error) {
-        if (this.#ending.signal.aborted) break;
+        if (this.#isEnding) break;
         failures += 1;
         if (!hasJoined && (!isPassing(error) || failures >= firstAttempts)) {
           first.reject(error);
           return;
         }
-        const { group, topic } = this.#options;
-        this.#context.log.warn(`cannot join group ${group} of topic ${topic}, tries again: ${saying(error)}`);
-        await pause(
-          this.#clock,
-          Math.min(shortestPauseMs * 2 ** Math.min(failures, 10), longestPauseMs),
-          this.#ending.signal,
-        );
+        await this.#failed(error, failures);
       }
+      // Nothing is to be in hand when the group shares anew, however it came to that.
+      if (hasJoined && !this.#isEnding) await this.#hooks.yield();
     }
     first.reject(new Error("the subscription was closed before it stood"));
   }
 
+  async #failed(error: unknown, failures: number): Promise<void> {
+    const { group, topic } = this.#options;
+    // A coordinator that moves is nothing to tell of.
+    const level = failures > 3 || !isPassing(error) ? "warn" : "debug";
+    this.#context.log[level](`cannot be in group ${group} of topic ${topic}, tries again: ${saying(error)}`);
+    const ms = Math.min(shortestPauseMs * 2 ** Math.min(failures, 10), longestPauseMs);
+    await pause(this.#clock, ms, this.#ending.signal);
+  }
+
   // ---- a round of the group
 
-  /** Joins the round, in which the group's leader shares the partitions. Gives those that fall to this member. */
+  /** Joins a round, in which the group's leader shares the partitions. Gives those that fall to this member. */
   async #round(): Promise<readonly number[]> {
-    const { group, topic, strategy } = this.#options;
-    const joined = await this.#joinRound();
-    this.#memberId = joined.memberId;
-    this.#generation = joined.generationId;
-    const isLeader = joined.leader === joined.memberId;
-    const shares = isLeader ? await this.#share(joined.members) : [];
-    const asked: Asked<"SyncGroup"> = [
-      group,
-      joined.generationId,
-      joined.memberId,
-      null,
-      "consumer",
-      joined.protocolName || strategy,
-      shares,
-    ];
-    try {
-      const { assignment } = await this.#ask("SyncGroup", asked);
-      this.#heardAt = this.#clock.now();
-      return this.#protocol.decodeShare(assignment, topic);
-    } catch (error) {
-      const code = brokerCode(error) ?? "";
-      if (lostMember.has(code)) await this.#lost(code);
-      // Somebody else came or left meanwhile.
-      if (lostMember.has(code) || code === "REBALANCE_IN_PROGRESS") return this.#round();
-      throw error;
+    for (;;) {
+      const { memberId, generationId, leader, members, protocolName } = await this.#joinRound();
+      this.#memberId = memberId;
+      const shares = leader === memberId ? await this.#share(members) : [];
+      try {
+        const membership = { memberId, generation: generationId };
+        const name = protocolName || this.#options.strategy;
+        const share = await this.#coordinator.sync(membership, name, shares);
+        // In a round between, others had the partitions.
+        if (this.#generation >= 0 && generationId !== this.#generation + 1) await this.#hooks.lose();
+        this.#generation = generationId;
+        this.#heardAt = this.#clock.now();
+        return this.#protocol.decodeShare(share, this.#options.topic);
+      } catch (error) {
+        const code = brokerCode(error) ?? "";
+        if (lostMember.has(code)) await this.#lost(code);
+        // Somebody else came or left meanwhile.
+        else if (code !== "REBALANCE_IN_PROGRESS") throw error;
+      }
     }
   }
 
   async #joinRound(): Promise<Answer<"JoinGroup">> {
-    const { group, topic, strategy, sessionMs } = this.#options;
+    const { topic, strategy, sessionMs } = this.#options;
     const owned = new Map(this.#owned.length > 0 ? [[topic, this.#owned]] : []);
     const metadata = this.#protocol.encodeMember({ topics: [topic], owned, generation: this.#generation });
     for (;;) {
-      const protocols = [{ name: strategy, metadata }];
-      const asked: Asked<"JoinGroup"> = [group, sessionMs, rebalanceMs, this.#memberId, null, "consumer", protocols];
       try {
-        return await this.#ask("JoinGroup", asked);
+        return await this.#coordinator.join(this.#memberId, strategy, metadata, sessionMs, rebalanceMs);
       } catch (error) {
         const code = brokerCode(error) ?? "";
         const given = (responseOf(error) as Partial<Answer<"JoinGroup">> | undefined)?.memberId;
@@ -206,135 +197,89 @@ export class GroupMember {
 
   // ---- between two rounds
 
-  /** Tells the coordinator that this member is there, until the group shares anew or has gone on without it. */
+  /** Is a member with these partitions until the group shares anew, or has gone on without it. */
   async #belong(partitions: readonly number[], onOwned: () => void): Promise<void> {
     this.#owned = partitions;
     this.#partitionCount = this.#cluster.knownTopic(this.#options.topic)?.length ?? 0;
     const round = new AbortController();
     const end = () => round.abort();
     this.#ending.signal.addEventListener("abort", end, { once: true });
+    const { signal } = round;
     const failure = Promise.withResolvers<never>();
-    this.#hooks.own(partitions, round.signal).then(onOwned, (error: unknown) => {
-      if (!round.signal.aborted) failure.reject(error);
-    });
+    // Nobody waits for it when the other one ends first.
+    failure.promise.catch(() => {});
+    this.#hooks.own(partitions, signal).then(onOwned, (error: unknown) => failure.reject(error));
     try {
-      await Promise.race([this.#heartbeats(), failure.promise]);
+      await Promise.race([this.#heartbeats(signal), failure.promise]);
+    } catch (error) {
+      if (!signal.aborted) throw error;
     } finally {
       round.abort();
       this.#ending.signal.removeEventListener("abort", end);
-      // The other of the two may still fail, which nobody waits for.
-      failure.promise.catch(() => {});
     }
   }
 
-  async #heartbeats(): Promise<void> {
+  async #heartbeats(round: AbortSignal): Promise<void> {
     let yielding: Promise<void> | undefined;
     let hasYielded = false;
-    const startYield = () => {
-      yielding ??= this.#hooks.yield().finally(() => {
-        hasYielded = true;
-        this.#wake();
-      });
-    };
-    while (!this.#ending.signal.aborted && !hasYielded) {
-      await this.#interval();
-      if (this.#ending.signal.aborted || hasYielded) break;
-      const askedAt = this.#clock.now();
-      try {
-        await this.#heartbeat();
-        this.#heardAt = askedAt;
-        this.#hooks.heard();
-        if (await this.#hasGrown()) startYield();
-      } catch (error) {
-        const code = brokerCode(error) ?? "";
-        if (code === "REBALANCE_IN_PROGRESS") {
-          this.#heardAt = askedAt;
-          startYield();
-        } else if (lostMember.has(code)) {
-          await this.#lost(code);
-          return;
-        } else if (!isPassing(error)) throw error;
-        else if (!this.isOwner) {
-          this.#context.log.warn(`no broker answers for the group ${this.#options.group}: ${saying(error)}`);
-          await this.#lost(code);
-          return;
-        } else await pause(this.#clock, shortestPauseMs, this.#ending.signal);
+    while (!round.aborted && !hasYielded) {
+      await this.#interval(round);
+      if (round.aborted || hasYielded) break;
+      const state = await this.#heartbeat();
+      if (state === "lost") return;
+      if (state === "sharing") {
+        yielding ??= this.#hooks.yield().finally(() => {
+          hasYielded = true;
+          this.#wake();
+        });
       }
     }
     await yielding;
   }
 
-  /** Waits for the time of the next heartbeat, or for somebody to call #wake. */
-  #interval(): Promise<void> {
-    const woken = new AbortController();
-    const end = () => woken.abort();
-    this.#wake = end;
-    this.#ending.signal.addEventListener("abort", end, { once: true });
-    return pause(this.#clock, this.#options.heartbeatMs, woken.signal).finally(() =>
-      this.#ending.signal.removeEventListener("abort", end),
-    );
-  }
-
-  /** One heartbeat; a coordinator that owes the answer for the rest of the session is left for another. */
-  async #heartbeat(): Promise<void> {
+  /** Tells that this member is there. `sharing`: the group shares anew, or should. */
+  async #heartbeat(): Promise<"member" | "sharing" | "lost"> {
     const { group, sessionMs } = this.#options;
-    const late = new AbortController();
-    const cancel = this.#clock.after(sessionMs / 2, () => late.abort(new BrokerError("COORDINATOR_NOT_AVAILABLE")));
+    const askedAt = this.#clock.now();
     try {
-      await orAbort(this.#ask("Heartbeat", [group, this.#generation, this.#memberId, null]), late.signal);
+      const membership = { memberId: this.#memberId, generation: this.#generation };
+      await this.#coordinator.heartbeat(membership, sessionMs / 2);
+      this.#heardAt = askedAt;
+      this.#hooks.heard();
+      return (await this.#hasGrown()) ? "sharing" : "member";
     } catch (error) {
-      if (late.signal.aborted) await this.#leaveCoordinator();
-      throw error;
-    } finally {
-      cancel();
+      const code = brokerCode(error) ?? "";
+      if (code === "REBALANCE_IN_PROGRESS") {
+        this.#heardAt = askedAt;
+        return "sharing";
+      }
+      if (!lostMember.has(code)) {
+        if (!isPassing(error)) throw error;
+        if (this.isOwner || this.#isEnding) {
+          await pause(this.#clock, shortestPauseMs, this.#ending.signal);
+          return "member";
+        }
+        this.#context.log.warn(`no broker answers for group ${group}: ${saying(error)}`);
+      }
+      await this.#lost(code);
+      return "lost";
     }
   }
 
+  /** The topic has more partitions than the group knew when it shared them. */
   async #hasGrown(): Promise<boolean> {
     const topic = await this.#cluster.topic(this.#options.topic, {}, {}).catch(() => undefined);
     return topic !== undefined && topic.length > this.#partitionCount && this.#partitionCount > 0;
   }
 
-  /**
-   * Tells the group how far it has come. Gives Kafka's names of errors by partition, `NONE` among them.
-   * Rejects with the library's error, or with a BrokerError when this is no member now.
-   */
-  async commit(commits: readonly Commit[]): Promise<ReadonlyMap<number, string>> {
-    if (this.#generation < 0) throw new BrokerError("UNKNOWN_MEMBER_ID");
-    const { group, topic } = this.#options;
-    const partitions = commits.map(({ partition, offset, metadata }) => ({
-      partitionIndex: partition,
-      committedOffset: BigInt(offset),
-      committedLeaderEpoch: -1,
-      committedMetadata: metadata,
-    }));
-    const asked: Asked<"OffsetCommit"> = [group, this.#generation, this.#memberId, null, [{ name: topic, partitions }]];
-    const answer = await this.#ask("OffsetCommit", asked, true);
-    const codes = answer.topics.flatMap((one) => one.partitions);
-    return new Map(codes.map(({ partitionIndex, errorCode }) => [partitionIndex, this.#codeOf(errorCode)] as const));
-  }
-
-  /** What the group knows of partitions; -1: nothing. Rejects with the library's error. */
-  async committed(
-    partitions: readonly number[],
-    signal: AbortSignal,
-  ): Promise<ReadonlyMap<number, { readonly offset: number; readonly metadata: string | null | undefined }>> {
-    const { group, topic } = this.#options;
-    const topics = [{ name: topic, partitionIndexes: [...partitions] }];
-    const isStable = true;
-    const asked: Asked<"OffsetFetch"> = [[{ groupId: group, memberId: null, memberEpoch: -1, topics }], isStable];
-    const answer = await orAbort(this.#ask("OffsetFetch", asked), signal);
-    const found = answer.topics.flatMap((one) => one.partitions);
-    return new Map(
-      found.map(({ partitionIndex, committedOffset, metadata }) => [
-        partitionIndex,
-        { offset: Number(committedOffset), metadata },
-      ]),
-    );
-  }
-
-  #codeOf(errorCode: number): string {
-    return this.#cluster.library.protocolErrorsCodesById[errorCode] ?? String(errorCode);
+  /** Waits for the time of the next heartbeat, or for somebody to call #wake. */
+  async #interval(round: AbortSignal): Promise<void> {
+    const woken = new AbortController();
+    const end = () => woken.abort();
+    this.#wake = end;
+    round.addEventListener("abort", end, { once: true });
+    await pause(this.#clock, this.#options.heartbeatMs, woken.signal);
+    round.removeEventListener("abort", end);
   }
 
   /** Looks at once whether the group still counts on this member. */
@@ -342,28 +287,19 @@ export class GroupMember {
     this.#wake();
   }
 
-  // ---- the coordinator
-
-  async #ask<N extends ApiName>(name: N, asked: Asked<N>, part = false): Promise<Answer<N>> {
-    const { signal } = this.#ending;
-    try {
-      return await this.#connections.ask(await this.#address(), name, asked, { signal, part });
-    } catch (error) {
-      // Another broker may coordinate the group by now.
-      if (isPassing(error)) this.#coordinator = undefined;
-      throw error;
-    }
+  /**
+   * Tells the group how far it has come. Gives Kafka's names of errors by partition, `NONE` among them.
+   * Rejects with the library's error, or with a BrokerError when this is no member now.
+   */
+  async commit(commits: readonly Commit[]): Promise<ReadonlyMap<number, string>> {
+    const membership = { memberId: this.#memberId, generation: this.#generation };
+    if (membership.generation < 0) throw new BrokerError("UNKNOWN_MEMBER_ID");
+    return this.#coordinator.commit(this.#options.topic, membership, commits);
   }
 
-  async #address(): Promise<Address> {
-    this.#coordinator ??= await this.#cluster.coordinator(this.#options.group, {});
-    return this.#cluster.address(this.#coordinator);
-  }
-
-  async #leaveCoordinator(): Promise<void> {
-    if (this.#coordinator === undefined) return;
-    await this.#connections.drop(this.#cluster.address(this.#coordinator)).catch(() => {});
-    this.#coordinator = undefined;
+  /** What the group has committed of partitions. Rejects with the library's error. */
+  committed(partitions: readonly number[]): Promise<ReadonlyMap<number, Committed>> {
+    return this.#coordinator.committed(this.#options.topic, partitions);
   }
 
   /** Leaves the group. Idempotent. */
@@ -373,29 +309,16 @@ export class GroupMember {
   }
 
   async #close(): Promise<void> {
-    this.#ending.abort(new BrokerError("UNKNOWN_MEMBER_ID", "the subscription is closed"));
+    this.#ending.abort();
+    this.#coordinator.end();
     await this.#running;
     const { group } = this.#options;
     if (this.#memberId !== "") {
-      const memberId = this.#memberId;
-      const leaving = this.#leave(group, memberId);
-      await leaving.catch((error: unknown) => {
-        this.#context.log.debug(`group ${group} notices later that a member is gone: ${causeText(error)}`);
+      await this.#coordinator.leave(this.#memberId).catch((error: unknown) => {
+        this.#context.log.debug(`group ${group} notices later that a member is gone: ${saying(error)}`);
       });
     }
     this.#generation = -1;
-    await this.#connections.close();
-  }
-
-  /** By a connection of its own: the other one may owe the answer to a round. */
-  async #leave(group: string, memberId: string): Promise<void> {
-    const connections = this.#cluster.connections(leaveMs);
-    const signal = AbortSignal.timeout(leaveMs);
-    try {
-      const node = this.#coordinator ?? (await this.#cluster.coordinator(group, { signal }));
-      await connections.ask(this.#cluster.address(node), "LeaveGroup", [group, [{ memberId }]], { signal });
-    } finally {
-      await connections.close();
-    }
+    await this.#coordinator.close();
   }
 }

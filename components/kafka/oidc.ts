@@ -124,7 +124,8 @@ async function ask(endpoint: string, form: Record<string, string>, clock: Clock)
     headers: { accept: "application/json" },
     signal: AbortSignal.timeout(requestTimeoutMs),
   }).catch((error: unknown) => {
-    throw new Error(`oidcTokenEndpoint: ${endpoint} does not answer: ${causeText(error)}`, { cause: error });
+    const why = causeText(error instanceof Error ? (error.cause ?? error) : error);
+    throw new Error(`oidcTokenEndpoint: ${endpoint} does not answer: ${why}`, { cause: error });
   });
   const text = await answer.text();
   if (!answer.ok) {

@@ -38,8 +38,9 @@ export default {
     sasl: "asks for user `mecha` with password `secret`: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, or any unsigned token",
     saslTls: "the same over TLS",
     tls: "TLS with a certificate of its own authority, which asks for client certificates",
-    proxied: "one broker that tells clients another port than its own, for a proxy: the second port of its settings",
-    cluster: "three brokers with three replicas of everything",
+    proxied:
+      "one broker that tells clients another port than its own, where a proxy is to be; it makes no topics by itself",
+    cluster: "three brokers with three replicas of everything, of which the first can be killed and restarted",
   },
   install,
   components: ["pubsub.kafka", "bindings.kafka"],
@@ -81,7 +82,10 @@ async function startCluster({ folder, ports, variant }: Place, prepared: Prepare
     all.map((broker) => startBroker(join(folder, String(broker.id)), { ...broker, voters }, prepared)),
   );
   const brokers = all.map(({ port }) => `${host}:${port}`).join(",");
-  return { host, port: ports[0], settings: { brokers, authType: "none" }, ...together(servers) };
+  const [first] = servers as [ServerProcess, ...ServerProcess[]];
+  // Three that end in order wait for one another; nobody reads their data again.
+  const stop = () => together(servers).kill9();
+  return { host, port: ports[0], settings: { brokers, authType: "none" }, ...first, stop };
 }
 
 async function startBroker(folder: string, broker: Broker, { archive, formatted }: Prepared): Promise<ServerProcess> {
@@ -129,7 +133,7 @@ function brokerProperties({ id, port, advertised, controllerPort, voters, varian
     "num.partitions": 4,
     "default.replication.factor": replicas,
     "min.insync.replicas": Math.max(1, replicas - 1),
-    "auto.create.topics.enable": "true",
+    "auto.create.topics.enable": String(variant !== "proxied"),
     // A message of a megabyte is a little more with what goes around it.
     "message.max.bytes": 10 * 2 ** 20,
     "replica.fetch.max.bytes": 10 * 2 ** 20,

@@ -16,8 +16,11 @@ export interface TcpProxy {
   readonly connections: number;
 }
 
-/** Starts a proxy to a port of this machine; it is gone when the test is. */
-export async function startTcpProxy(target: number): Promise<TcpProxy> {
+/**
+ * Starts a proxy to a port of this machine; it is gone when the test is.
+ * @param port where it listens; default: anywhere
+ */
+export async function startTcpProxy(target: number, port = 0): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
   let [isRefused, isHeld, connections] = [false, false, 0];
   const join = (from: Socket, to: Socket) => {
@@ -43,7 +46,7 @@ export async function startTcpProxy(target: number): Promise<TcpProxy> {
     client.setNoDelay(true);
     join(client, upstream);
     join(upstream, client);
-  }).listen(0, "127.0.0.1");
+  }).listen(port, "127.0.0.1");
   await once(server, "listening");
   const cut = () => {
     for (const socket of sockets) socket.resetAndDestroy();

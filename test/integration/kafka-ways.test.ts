@@ -1,0 +1,94 @@
+// What the driver outlives on its way to the brokers: connections that break, and brokers that end while others go on.
+import { setMaxListeners } from "node:events";
+import { Admin } from "@platformatic/kafka";
+import { describe, expect, test } from "vitest";
+import type { OpenedByKind } from "../../components/contract/any-driver.ts";
+import type { IncomingMessage } from "../../components/contract/pubsub.ts";
+import { mostUncommitted } from "../../components/kafka/commits.ts";
+import kafkaPubsub from "../../components/kafka/pubsub.ts";
+import { openDriver } from "../support/open-driver.ts";
+import { requireService, startServer } from "../support/server.ts";
+import { startTcpProxy } from "../support/tcp-proxy.ts";
+
+const isMissing = !(await requireService("kafka"));
+const topic = "t";
+const keys = 20;
+const perKey = 200;
+const concurrency = 32;
+
+async function openAt(brokers: string): Promise<OpenedByKind["pubsub"]> {
+  const times = { heartbeatInterval: 200, sessionTimeout: 6000 };
+  return openDriver(kafkaPubsub, { brokers, authType: "none", initialOffset: "oldest", ...times });
+}
+
+async function createTopic(brokers: string, replicas: number): Promise<void> {
+  const admin = new Admin({ clientId: "test", bootstrapBrokers: brokers.split(","), retries: 20, retryDelay: 200 });
+  await admin.createTopics({ topics: [topic], partitions: 6, replicas });
+  await admin.close();
+}
+
+/** Publishes to all keys at once, in the order of each, and disturbs now and then; gives what came of it. */
+async function through(broker: OpenedByKind["pubsub"], disturb: (done: number) => void) {
+  const seen = new Map<string, number>();
+  const last = new Map<string, number>();
+  let disordered = 0;
+  const handler = async ({ data }: IncomingMessage) => {
+    const text = Buffer.from(data).toString();
+    const [key = "", n] = text.split(":");
+    const times = (seen.get(text) ?? 0) + 1;
+    seen.set(text, times);
+    if (times === 1 && Number(n) < (last.get(key) ?? -1)) disordered += 1;
+    last.set(key, Math.max(Number(n), last.get(key) ?? -1));
+    return "ack" as const;
+  };
+  await broker.subscribe({ topic, group: "g", metadata: {}, concurrency, order: "key" }, handler, {});
+  let done = 0;
+  const publishKey = async (key: string) => {
+    for (let n = 0; n < perKey; n += 1) {
+      const signal = AbortSignal.timeout(30_000);
+      setMaxListeners(0, signal);
+      await broker.publish({ topic, data: Buffer.from(`${key}:${n}`), metadata: { partitionKey: key } }, { signal });
+      done += 1;
+      disturb(done);
+    }
+  };
+  await Promise.all(Array.from({ length: keys }, (_, n) => publishKey(`key${n}`)));
+  await expect.poll(() => seen.size, { timeout: 30_000 }).toBe(keys * perKey);
+  return { disordered, repeated: [...seen.values()].reduce((sum, times) => sum + times - 1, 0) };
+}
+
+describe.skipIf(isMissing)("pubsub.kafka", { timeout: 120_000 }, () => {
+  test("publishes each message once, and keeps the order of keys, over connections that break", async () => {
+    const { port, settings } = await startServer("kafka", { variant: "proxied" });
+    const { brokers = "" } = settings;
+    const proxy = await startTcpProxy(port, Number(brokers.split(":")[1]));
+    await createTopic(brokers, 1);
+    let cuts = 0;
+    const cut = (done: number) => {
+      if (done % 200 !== 0) return;
+      cuts += 1;
+      proxy.cut();
+    };
+    const { disordered, repeated } = await through(await openAt(brokers), cut);
+    expect(disordered).toBe(0);
+    // A member that comes back is still a member, and the brokers take what is sent again once.
+    expect(repeated).toBe(0);
+    console.info(`pubsub.kafka: ${keys * perKey} messages, ${cuts} cuts: ${repeated} came twice`);
+  });
+
+  test("outlives a broker of three that ends, and comes back", async () => {
+    const server = await startServer("kafka", { variant: "cluster" });
+    const { brokers = "" } = server.settings;
+    await createTopic(brokers, 3);
+    const half = (keys * perKey) / 2;
+    let restarted = Promise.resolve();
+    const crash = (done: number) => {
+      if (done === half) restarted = server.kill9().then(() => server.restart());
+    };
+    const { disordered, repeated } = await through(await openAt(brokers), crash);
+    await restarted;
+    expect(disordered).toBe(0);
+    expect(repeated).toBeLessThanOrEqual(2 * mostUncommitted);
+    console.info(`pubsub.kafka: ${keys * perKey} messages, one of three brokers crashes: ${repeated} came twice`);
+  });
+});
