@@ -226,6 +226,11 @@ export const reasons = {
     resource: "state",
     text: (p: Caused) => `the transaction in state store ${p.name} failed and changed nothing: ${p.cause}`,
   },
+  ownershipLost: {
+    code: "unavailable",
+    tag: "ERR_OWNERSHIP_LOST",
+    text: (p: { partition: number }) => `partition ${p.partition} is worked on by another sidecar now; try again`,
+  },
   journalConflict: {
     code: "aborted",
     tag: "ERR_JOURNAL_CONFLICT",
