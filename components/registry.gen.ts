@@ -20,6 +20,7 @@ export const registry = {
   "bindings.postgresql": () => import("./postgresql/bindings.ts"),
   "bindings.rabbitmq": () => import("./rabbitmq/bindings.ts"),
   "bindings.redis": () => import("./redis/bindings.ts"),
+  "bindings.smtp": () => import("./smtp/bindings.ts"),
   "configuration.in-memory": () => import("./memory/configuration.ts"),
   "configuration.memory": () => import("./memory/configuration.ts"),
   "configuration.postgres": () => import("./postgresql/configuration.ts"),

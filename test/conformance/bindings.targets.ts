@@ -1,7 +1,9 @@
 import cron from "../../components/cron/bindings.ts";
 import http from "../../components/http/bindings.ts";
 import localStorage from "../../components/localstorage/bindings.ts";
+import smtp from "../../components/smtp/bindings.ts";
 import { startHttpServer } from "../support/http-server.ts";
+import { startSmtpServer } from "../support/smtp-server.ts";
 import { tempFolder } from "../support/temp-folder.ts";
 import { awsBindingTargets } from "./aws.targets.ts";
 import type { BindingTarget } from "./bindings.suite.ts";
@@ -46,4 +48,16 @@ export const bindingTargets: readonly BindingTarget[] = [
     },
   },
   kubernetesBindingTarget,
+  {
+    driver: smtp,
+    prepare: async () => ({ host: "127.0.0.1", port: (await startSmtpServer()).port, skipTLSVerify: true }),
+    output: {
+      request: {
+        operation: "create",
+        data: Buffer.from("<b>hello</b>"),
+        metadata: { emailFrom: "a@example.com", emailTo: "b@example.com", subject: "hello" },
+      },
+      answer: "",
+    },
+  },
 ];
