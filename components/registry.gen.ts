@@ -9,6 +9,7 @@ export const registry = {
   "bindings.aws.sns": () => import("./aws.sns/bindings.ts"),
   "bindings.aws.sqs": () => import("./aws.sqs/bindings.ts"),
   "bindings.cron": () => import("./cron/bindings.ts"),
+  "bindings.graphql": () => import("./graphql/bindings.ts"),
   "bindings.http": () => import("./http/bindings.ts"),
   "bindings.kafka": () => import("./kafka/bindings.ts"),
   "bindings.kubernetes": () => import("./kubernetes/bindings.ts"),

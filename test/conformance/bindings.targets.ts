@@ -1,4 +1,5 @@
 import cron from "../../components/cron/bindings.ts";
+import graphql from "../../components/graphql/bindings.ts";
 import http from "../../components/http/bindings.ts";
 import localStorage from "../../components/localstorage/bindings.ts";
 import smtp from "../../components/smtp/bindings.ts";
@@ -58,6 +59,14 @@ export const bindingTargets: readonly BindingTarget[] = [
         metadata: { emailFrom: "a@example.com", emailTo: "b@example.com", subject: "hello" },
       },
       answer: "",
+    },
+  },
+  {
+    driver: graphql,
+    prepare: async () => ({ endpoint: await startHttpServer(() => ({ body: '{"data": {"n": 1}}' })) }),
+    output: {
+      request: { operation: "query", data: Buffer.alloc(0), metadata: { query: "{ n }" } },
+      answer: '{"n":1}',
     },
   },
 ];
