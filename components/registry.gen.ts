@@ -51,6 +51,7 @@ export const registry = {
   "nameresolution.static": () => import("./static/name-resolution.ts"),
   "pubsub.aws.snssqs": () => import("./aws.snssqs/pubsub.ts"),
   "pubsub.in-memory": () => import("./memory/pubsub.ts"),
+  "pubsub.jetstream": () => import("./jetstream/pubsub.ts"),
   "pubsub.kafka": () => import("./kafka/pubsub.ts"),
   "pubsub.memory": () => import("./memory/pubsub.ts"),
   "pubsub.mqtt": () => import("./mqtt3/pubsub.ts"),

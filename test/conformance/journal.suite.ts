@@ -1,15 +1,15 @@
 import { describe, expect, test } from "vitest";
 import type { Journal, JournalRecord } from "../../components/contract/journal.ts";
-import type { StateTarget } from "./state.suite.ts";
-import { bytes, fresh, openBench, toText } from "./target.ts";
+import type { StateDriver } from "../../components/contract/state.ts";
+import { bytes, fresh, openBench, type Target, toText } from "./target.ts";
 
 const put = (key: string, text: string) => ({ key, data: bytes(text) });
 const remove = (key: string) => ({ key, data: undefined });
 const shown = (records: readonly (JournalRecord | undefined)[]) =>
   records.map((record) => record && `${record.key}=${toText(record.data)}`);
 
-/** What every journal must do. */
-export function journalSuite(target: StateTarget): void {
+/** What every journal must do. `isPrivate`: a second opening sees nothing of the first. */
+export function journalSuite(target: Target<StateDriver> & { readonly isPrivate?: boolean }): void {
   /** A journal and a space of its own. */
   const open = async (): Promise<{ journal: Journal; space: string; reopen(): Promise<Journal> }> => {
     const bench = await openBench(target);

@@ -8,6 +8,7 @@ import sqlitePubsub from "../../components/sqlite/pubsub.ts";
 import sqliteState from "../../components/sqlite/state.ts";
 import { awsPubsubTargets, awsStateTarget } from "./aws.targets.ts";
 import type { ConfigurationTarget } from "./configuration.suite.ts";
+import { jetstreamPubsubTarget } from "./jetstream.targets.ts";
 import { kafkaPubsubTarget } from "./kafka.targets.ts";
 import type { LockTarget } from "./lock.suite.ts";
 import { mqttPubsubTargets } from "./mqtt3.targets.ts";
@@ -45,6 +46,7 @@ export const stateTargets: Readonly<Record<string, StateTarget>> = {
 export const pubsubTargets: Readonly<Record<string, PubsubTarget>> = {
   "pubsub.in-memory": { driver: memoryPubsub },
   "pubsub.sqlite": { driver: sqlitePubsub },
+  "pubsub.jetstream": jetstreamPubsubTarget,
   "pubsub.kafka": kafkaPubsubTarget,
   "pubsub.postgresql": postgresqlPubsubTarget,
   ...mqttPubsubTargets,
