@@ -34,6 +34,8 @@ export class Commits {
   #sentAt = Number.NEGATIVE_INFINITY;
   #hasMetadata = true;
   #isHeld = false;
+  /** What the log knows of already. */
+  #toldOf = "";
 
   constructor(options: CommitsOptions, clock: Clock, log: Log) {
     this.#options = options;
@@ -123,6 +125,7 @@ export class Commits {
     if (backlog.isGivenUp) return;
     this.#uncommitted -= settled - (this.#known.get(backlog) ?? 0);
     this.#known.set(backlog, settled);
+    this.#toldOf = "";
     this.#options.onCommitted();
   }
 
@@ -139,8 +142,9 @@ export class Commits {
       this.#log.warn(
         "the brokers' offset.metadata.max.bytes is too small for what is settled out of order, so more messages come twice after a crash",
       );
-    } else if (code !== "REBALANCE_IN_PROGRESS") {
-      this.#log.warn(`what is settled of topic ${this.#options.topic} is not committed: ${code}`);
+    } else if (code !== "REBALANCE_IN_PROGRESS" && code !== this.#toldOf) {
+      this.#toldOf = code;
+      this.#log.warn(`what is settled of topic ${this.#options.topic} is not committed, tries again: ${code}`);
     }
     this.#again([backlog]);
     return false;

@@ -1,15 +1,14 @@
+import { causeText } from "../../specs/errors.ts";
 import type { OpenContext, Subscription } from "../contract/driver.ts";
 import type { MessageHandler, Order } from "../contract/pubsub.ts";
 import { Backlog, type Entry, type Received } from "./backlog.ts";
 import type { Cluster } from "./cluster.ts";
 import { Commits, mostUncommitted } from "./commits.ts";
-import { isPassing } from "./failures.ts";
 import { Fetcher } from "./fetcher.ts";
 import { GroupMember } from "./group-member.ts";
 import type { Incoming } from "./incoming.ts";
-import { orAbort, pause } from "./pause.ts";
+import { pause } from "./pause.ts";
 import { Positions } from "./positions.ts";
-import { decodeProgress, type Progress } from "./progress.ts";
 import type { Settings } from "./settings.ts";
 
 export interface ConsumerOptions {
@@ -26,7 +25,6 @@ export interface ConsumerOptions {
 const yieldMs = 3000;
 /** The same where no message may overtake another. */
 const orderedYieldMs = 30_000;
-const pauseMs = 100;
 
 /**
  * One subscription: a member of a group, which fetches from its partitions, hands messages over and tells the group how
@@ -58,7 +56,7 @@ export class Consumer implements Subscription {
     this.#settings = settings;
     this.#options = { ...options, concurrency: Math.max(1, options.concurrency) };
     this.#context = context;
-    this.#positions = new Positions(cluster, topic, clock);
+    this.#positions = new Positions(cluster, topic, settings.initialOffset, clock);
     this.#member = new GroupMember(
       cluster,
       {
@@ -123,7 +121,7 @@ export class Consumer implements Subscription {
     this.#advance();
     this.#fetcher.wake();
     if (fresh.length === 0) return;
-    const found = await this.#find(fresh, signal);
+    const found = await this.#positions.find(this.#member, fresh, signal);
     signal.throwIfAborted();
     for (const [partition, { progress, isNew }] of found) {
       const backlog = new Backlog(partition, progress, this.#options.order);
@@ -133,28 +131,6 @@ export class Consumer implements Subscription {
     }
     this.#fetcher.wake();
     if (this.#settings.initialOffset === "newest") await this.#commits.flush();
-  }
-
-  /** How far the group is in partitions; keeps trying while brokers are away. */
-  async #find(partitions: readonly number[], signal: AbortSignal) {
-    for (;;) {
-      try {
-        const committed = await orAbort(this.#member.committed(partitions), signal);
-        return await Promise.all(
-          partitions.map(async (partition) => {
-            const { offset = -1, metadata } = committed.get(partition) ?? {};
-            if (offset >= 0) return [partition, { progress: decodeProgress(offset, metadata), isNew: false }] as const;
-            const next = await this.#positions.find(partition, this.#settings.initialOffset, signal);
-            return [partition, { progress: { next, settled: [], failures: [] } as Progress, isNew: true }] as const;
-          }),
-        );
-      } catch (error) {
-        signal.throwIfAborted();
-        if (!isPassing(error)) throw error;
-      }
-      await pause(this.#context.clock, pauseMs, signal);
-      signal.throwIfAborted();
-    }
   }
 
   #giveUp(backlog: Backlog): void {
@@ -167,18 +143,13 @@ export class Consumer implements Subscription {
   /** Messages were deleted before they were read, or the topic was made anew. */
   async #reset(backlog: Backlog): Promise<void> {
     const { topic } = this.#options;
-    const { signal } = this.#ending;
-    const oldest = await this.#positions.find(backlog.partition, "oldest", signal);
-    const next =
-      oldest > backlog.next
-        ? oldest
-        : await this.#positions.find(backlog.partition, this.#settings.initialOffset, signal);
+    const progress = await this.#positions.findAfter(backlog.partition, backlog.next, this.#ending.signal);
     this.#context.log.warn(
-      `offset ${backlog.next} is not in partition ${backlog.partition} of topic ${topic}; it goes on at ${next}`,
+      `offset ${backlog.next} is not in partition ${backlog.partition} of topic ${topic}; it goes on at ${progress.next}`,
     );
     if (backlog.isGivenUp) return;
     this.#giveUp(backlog);
-    const fresh = new Backlog(backlog.partition, { next, settled: [], failures: [] }, this.#options.order);
+    const fresh = new Backlog(backlog.partition, progress, this.#options.order);
     this.#backlogs.set(backlog.partition, fresh);
     this.#commits.add(fresh, 0);
   }
@@ -235,7 +206,9 @@ export class Consumer implements Subscription {
         this.#member.check();
         return;
       }
-      this.#hand(taken.backlog, taken.entry);
+      if (this.#options.incoming.hasEnded(taken.entry, this.#context.clock.now()))
+        this.#done(taken.backlog, taken.entry);
+      else this.#hand(taken.backlog, taken.entry);
     }
   }
 
@@ -255,27 +228,30 @@ export class Consumer implements Subscription {
   #hand(backlog: Backlog, entry: Entry): void {
     this.#active += 1;
     const { incoming, handler } = this.#options;
-    if (incoming.hasEnded(entry, this.#context.clock.now())) {
-      this.#settled(backlog, entry, true);
-      return;
-    }
     const settle = (settled: unknown) => this.#settled(backlog, entry, settled === "ack");
     try {
       const message = incoming.toMessage(backlog.partition, entry);
-      if (message instanceof Promise) message.then(handler).then(settle, settle);
-      else handler(message).then(settle, settle);
+      if (message instanceof Promise) {
+        message.catch((error: unknown) => this.#undecoded(backlog, entry, error));
+        message.then(handler).then(settle, settle);
+      } else handler(message).then(settle, settle);
     } catch (error) {
       settle(error);
     }
   }
 
+  #undecoded({ partition }: Backlog, { offset, attempt }: Entry, error: unknown): void {
+    if (attempt > 1) return;
+    const { topic } = this.#options;
+    const place = `offset ${offset} of partition ${partition} of topic ${topic}`;
+    this.#context.log.warn(`the message at ${place} cannot be decoded, and is tried again: ${causeText(error)}`);
+  }
+
   #settled(backlog: Backlog, entry: Entry, isDone: boolean): void {
     this.#active -= 1;
     if (!backlog.isGivenUp) {
-      if (isDone || !this.#settings.consumeRetryEnabled) {
-        backlog.settle(entry);
-        this.#commits.add(backlog, 1);
-      } else {
+      if (isDone || !this.#settings.consumeRetryEnabled) this.#done(backlog, entry);
+      else {
         backlog.fail(entry);
         this.#commits.add(backlog, 0);
         this.#later(this.#settings.consumeRetryInterval, () => {
@@ -290,6 +266,11 @@ export class Consumer implements Subscription {
       this.#whenIdle.clear();
     }
     this.#advance();
+  }
+
+  #done(backlog: Backlog, entry: Entry): void {
+    backlog.settle(entry);
+    this.#commits.add(backlog, 1);
   }
 
   #idle(): Promise<void> {

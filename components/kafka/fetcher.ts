@@ -96,7 +96,7 @@ export class Fetcher {
     const { topic } = this.#options;
     const { signal } = this.#ending;
     // A leader that moves is nothing to tell of.
-    const level = failures > 3 || isFinal(error) ? "warn" : "debug";
+    const level = failures === 4 || (failures === 1 && isFinal(error)) ? "warn" : "debug";
     this.#log[level](`messages of topic ${topic} cannot be fetched, tries again: ${saying(error)}`);
     await pause(this.#clock, Math.min(pauseMs * failures, longestPauseMs), signal);
     await this.#cluster.topic(topic, { fresh: true }, { signal }).catch(() => {});

@@ -122,7 +122,7 @@ export class GroupMember {
   async #failed(error: unknown, failures: number): Promise<void> {
     const { group, topic } = this.#options;
     // A coordinator that moves is nothing to tell of.
-    const level = failures > 3 || !isPassing(error) ? "warn" : "debug";
+    const level = failures === 4 || (failures === 1 && !isPassing(error)) ? "warn" : "debug";
     this.#context.log[level](`cannot be in group ${group} of topic ${topic}, tries again: ${saying(error)}`);
     const ms = Math.min(shortestPauseMs * 2 ** Math.min(failures, 10), longestPauseMs);
     await pause(this.#clock, ms, this.#ending.signal);

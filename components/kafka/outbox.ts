@@ -29,7 +29,9 @@ export interface Batch {
   readonly sequence: number;
   /** How often the broker has refused it. */
   refusals: number;
-  /** The answer to it was lost, so that it may have been taken. */
+  /** It has been sent, and the answer to it is owed. */
+  isOwed: boolean;
+  /** An answer to it was lost, so that it may have been taken. */
   isUnsure: boolean;
 }
 
@@ -67,14 +69,17 @@ export class Outbox {
   }
 
   /**
-   * Takes out what nobody waits for any more, and what has waited too long: that is refused with `cause`.
+   * Takes out what nobody waits for any more, and what has waited too long: that is refused with `cause`. The answer to a
+   * batch that was sent is waited for.
    * @returns the identity that must not be used again, because a batch under it may or may not have been taken
    */
   sweep(now: number, cause: () => unknown): Identity | undefined {
     const hopeless = this.#queue.filter((waiting) => isHopeless(waiting, now));
     if (hopeless.length > 0) this.#queue = this.#queue.filter((waiting) => !isHopeless(waiting, now));
     for (const { ticket, index } of hopeless) ticket.refused(index, cause());
-    return this.#batch?.waiting.every((waiting) => isHopeless(waiting, now)) ? this.refuse(cause()) : undefined;
+    const { batch } = this;
+    if (!batch || batch.isOwed || !batch.waiting.every((waiting) => isHopeless(waiting, now))) return undefined;
+    return this.refuse(batch, cause());
   }
 
   /** The batch to send: the one that was not taken yet, or a new one. Undefined: there is nothing to send. */
@@ -94,13 +99,12 @@ export class Outbox {
   #begin(waiting: readonly Waiting[], identity: Identity, refusals: number): void {
     if (this.#identity !== identity) this.#sequence = 0;
     this.#identity = identity;
-    this.#batch = { waiting, identity, sequence: this.#sequence, refusals, isUnsure: false };
+    this.#batch = { waiting, identity, sequence: this.#sequence, refusals, isOwed: false, isUnsure: false };
   }
 
   /** The batch was taken. */
-  taken(): void {
-    const batch = this.#batch;
-    if (!batch) return;
+  taken(batch: Batch): void {
+    if (this.#batch !== batch) return;
     this.#sequence = (this.#sequence + batch.waiting.length) % sequences;
     this.#batch = undefined;
     for (const { ticket, index } of batch.waiting) ticket.taken(index);
@@ -110,17 +114,17 @@ export class Outbox {
    * The batch will not be sent again.
    * @returns the identity that must not be used again, because the batch may or may not have been taken
    */
-  refuse(cause: unknown): Identity | undefined {
-    const batch = this.#batch;
+  refuse(batch: Batch, cause: unknown): Identity | undefined {
+    if (this.#batch !== batch) return undefined;
     this.#batch = undefined;
-    for (const { ticket, index } of batch?.waiting ?? []) ticket.refused(index, cause);
-    return batch?.isUnsure ? batch.identity : undefined;
+    for (const { ticket, index } of batch.waiting) ticket.refused(index, cause);
+    return batch.isUnsure ? batch.identity : undefined;
   }
 
   /** Nothing of all that waits will be sent. */
   refuseAll(cause: unknown): Identity | undefined {
     for (const { ticket, index } of this.#queue.splice(0)) ticket.refused(index, cause);
-    return this.refuse(cause);
+    return this.#batch && this.refuse(this.#batch, cause);
   }
 
   /** The batch is to be sent under another identity. */
@@ -130,9 +134,8 @@ export class Outbox {
   }
 
   /** The batch was too large: its second half waits again. False: it holds one message. */
-  split(): boolean {
-    const batch = this.#batch;
-    if (!batch || batch.waiting.length < 2) return false;
+  split(batch: Batch): boolean {
+    if (this.#batch !== batch || batch.waiting.length < 2) return false;
     const half = batch.waiting.length >> 1;
     this.#queue.unshift(...batch.waiting.slice(half));
     this.#batch = { ...batch, waiting: batch.waiting.slice(0, half) };

@@ -2,12 +2,18 @@ import type { Address } from "./addresses.ts";
 import type { Connections } from "./connections.ts";
 import { anonymous } from "./identities.ts";
 import type { Library } from "./library.ts";
-import type { Outbox } from "./outbox.ts";
+import type { Batch, Outbox } from "./outbox.ts";
 import type { Asked } from "./requests.ts";
 import type { Settings } from "./settings.ts";
 
 /** So long may a broker wait for its replicas. */
 const brokerMs = 30_000;
+
+/** A batch, and where it is from. All of one request have the same identity. */
+export interface Sent {
+  readonly outbox: Outbox;
+  readonly batch: Batch;
+}
 
 export interface ProduceOptions {
   readonly acks: -1 | 0 | 1;
@@ -16,30 +22,30 @@ export interface ProduceOptions {
 }
 
 /**
- * Sends the batches of outboxes to the broker that leads their partitions. Gives Kafka's name of what became of each,
- * `NONE` when it was taken, with the broker's words.
+ * Sends batches to the broker that leads their partitions. Gives Kafka's name of what became of each, `NONE` when it was
+ * taken, with the broker's words.
  */
 export async function produce(
   connections: Connections,
   library: Library,
   address: Address,
-  outboxes: readonly Outbox[],
+  sent: readonly Sent[],
   { acks, compression, signal }: ProduceOptions,
-): Promise<ReadonlyMap<Outbox, readonly [code: string, message?: string | null | undefined]>> {
-  const records = outboxes.flatMap(({ partition, batch }) =>
-    (batch?.waiting ?? []).map(({ message }) => ({
+): Promise<ReadonlyMap<Sent, readonly [code: string, message?: string | null | undefined]>> {
+  const records = sent.flatMap(({ outbox, batch }) =>
+    batch.waiting.map(({ message }) => ({
       topic: message.topic,
-      partition,
+      partition: outbox.partition,
       ...(message.key === undefined ? {} : { key: message.key }),
       value: message.value,
       headers: message.headers,
       timestamp: BigInt(message.timestamp),
     })),
   );
-  const options = optionsOf(outboxes, compression);
+  const options = optionsOf(sent, compression);
   const answer = await connections.ask(address, "Produce", [acks, brokerMs, records, options], { signal, part: true });
   // Nobody was asked for an acknowledgement.
-  if (typeof answer === "boolean") return new Map(outboxes.map((outbox) => [outbox, ["NONE"]]));
+  if (typeof answer === "boolean") return new Map(sent.map((one) => [one, ["NONE"]]));
   const answers = new Map(
     answer.responses.flatMap(({ name, partitionResponses }) =>
       partitionResponses.map((one) => [`${name}:${one.index}` as string, one] as const),
@@ -47,19 +53,19 @@ export async function produce(
   );
   const missing = { errorCode: -1, errorMessage: "the broker did not answer for this partition" };
   return new Map(
-    outboxes.map((outbox) => {
-      const { errorCode, errorMessage } = answers.get(nameOf(outbox)) ?? missing;
-      return [outbox, [library.protocolErrorsCodesById[errorCode] ?? String(errorCode), errorMessage]];
+    sent.map((one) => {
+      const { errorCode, errorMessage } = answers.get(nameOf(one.outbox)) ?? missing;
+      return [one, [library.protocolErrorsCodesById[errorCode] ?? String(errorCode), errorMessage]];
     }),
   );
 }
 
 const nameOf = ({ topic, partition }: Outbox): string => `${topic}:${partition}`;
 
-function optionsOf(outboxes: readonly Outbox[], compression: Settings["compression"]): Asked<"Produce">[3] {
-  const identity = outboxes[0]?.batch?.identity ?? anonymous;
+function optionsOf(sent: readonly Sent[], compression: Settings["compression"]): Asked<"Produce">[3] {
+  const identity = sent[0]?.batch.identity ?? anonymous;
   if (identity === anonymous) return { compression, producerId: -1n, producerEpoch: -1 };
-  const sequences = new Map(outboxes.map((outbox) => [nameOf(outbox), outbox.batch?.sequence]));
+  const sequences = new Map(sent.map(({ outbox, batch }) => [nameOf(outbox), batch.sequence]));
   return {
     compression,
     producerId: identity.id,

@@ -1,13 +1,13 @@
 import { fail } from "../../specs/errors.ts";
 import type { Call, Clock, Log } from "../contract/driver.ts";
-import type { Cluster, Topic } from "./cluster.ts";
+import { Addressing } from "./addressing.ts";
+import type { Cluster } from "./cluster.ts";
 import type { Connections } from "./connections.ts";
 import { BrokerError, brokerCode, ClosedError, isPassing, saying } from "./failures.ts";
 import { anonymous, Identities, type Identity } from "./identities.ts";
-import { Outbox, type Outgoing, type Waiting } from "./outbox.ts";
-import { Partitioner } from "./partitioner.ts";
+import type { Outbox, Outgoing } from "./outbox.ts";
 import { pause } from "./pause.ts";
-import { produce } from "./produce.ts";
+import { produce, type Sent } from "./produce.ts";
 import type { Settings } from "./settings.ts";
 import { type Refused, Ticket } from "./ticket.ts";
 
@@ -19,15 +19,6 @@ export interface ProducerOptions {
   readonly maxMessageBytes: number;
 }
 
-/** One topic that is published to. */
-interface Place {
-  readonly partitioner: Partitioner;
-  readonly outboxes: Map<number, Outbox>;
-  /** Waits until the partitions are known. */
-  waiting: Waiting[];
-  isLooking: boolean;
-}
-
 /** A batch stays below what brokers take by default, 1 MiB. */
 const mostBatchBytes = 1_000_000;
 /** Without a deadline of the caller. */
@@ -35,7 +26,6 @@ const patienceMs = 60_000;
 const pauseMs = 50;
 const longestPauseMs = 1000;
 const closeMs = 5000;
-const rememberedTopics = 1000;
 
 const tooLarge: ReadonlySet<string> = new Set(["MESSAGE_TOO_LARGE", "RECORD_LIST_TOO_LARGE"]);
 const taken: ReadonlySet<string> = new Set(["NONE", "DUPLICATE_SEQUENCE_NUMBER"]);
@@ -61,7 +51,7 @@ export class Producer {
   readonly #log: Log;
   readonly #connections: Connections;
   readonly #identities: Identities;
-  readonly #places = new Map<string, Place>();
+  readonly #addressing: Addressing;
   /** Those that have something to send. */
   readonly #busy = new Set<Outbox>();
   /** By the number of the broker. */
@@ -77,6 +67,21 @@ export class Producer {
     this.#log = log;
     this.#connections = cluster.connections();
     this.#identities = new Identities(cluster, log);
+    this.#addressing = new Addressing(
+      cluster,
+      {
+        maxMessageBytes: options.maxMessageBytes,
+        onFilled: (outbox) => {
+          this.#busy.add(outbox);
+          this.#wake(this.#leaderOf(outbox));
+        },
+        onFailed: (error) => {
+          this.#failure = error;
+        },
+        signal: this.#ending.signal,
+      },
+      clock,
+    );
   }
 
   /** Resolves with those that were not taken, each with why: the library's error, a reason, or that of the signal. */
@@ -89,7 +94,7 @@ export class Producer {
       this.#sweep();
     };
     signal?.addEventListener("abort", abandoned, { once: true });
-    for (const [index, message] of messages.entries()) this.#add({ message, ticket, index });
+    for (const [index, message] of messages.entries()) this.#addressing.add({ message, ticket, index });
     try {
       return await ticket.done;
     } finally {
@@ -97,99 +102,14 @@ export class Producer {
     }
   }
 
-  // ---- before the partition is known
-
-  #add(waiting: Waiting): void {
-    const { topic, bytes } = waiting.message;
-    const { maxMessageBytes } = this.#options;
-    if (bytes > maxMessageBytes) {
-      const why = `a message of ${bytes} bytes for topic ${topic} is larger than maxMessageBytes (${maxMessageBytes}); raise it, and the topic's max.message.bytes, or publish less at once`;
-      waiting.ticket.refused(waiting.index, fail("malformedRequest", { why }));
-      return;
-    }
-    const place = this.#place(topic);
-    const known = this.#cluster.knownTopic(topic);
-    if (known && !place.isLooking) this.#post(place, waiting, known);
-    else {
-      place.waiting.push(waiting);
-      if (!place.isLooking) void this.#look(topic, place);
-    }
-  }
-
-  #place(topic: string): Place {
-    let place = this.#places.get(topic);
-    if (!place) {
-      if (this.#places.size >= rememberedTopics) this.#forgetPlaces();
-      place = { partitioner: new Partitioner(), outboxes: new Map(), waiting: [], isLooking: false };
-      this.#places.set(topic, place);
-    }
-    return place;
-  }
-
-  /** Topics come and go; those without work need not be remembered for ever. */
-  #forgetPlaces(): void {
-    for (const [topic, { outboxes, isLooking }] of this.#places) {
-      if (!isLooking && [...outboxes.values()].every(({ isIdle }) => isIdle)) this.#places.delete(topic);
-    }
-  }
-
-  /** Finds out about a topic; brokers make it, if they do such. */
-  async #look(name: string, place: Place): Promise<void> {
-    place.isLooking = true;
-    for (let failures = 1; place.waiting.length > 0; failures += 1) {
-      try {
-        const topic = await this.#cluster.topic(name, { create: true }, { signal: this.#ending.signal });
-        for (const waiting of place.waiting.splice(0)) this.#post(place, waiting, topic);
-      } catch (error) {
-        this.#failure = error;
-        const isOver = !isPassing(error) || this.#ending.signal.aborted;
-        if (isOver) for (const { ticket, index } of place.waiting.splice(0)) ticket.refused(index, error);
-        else {
-          await this.#pause(failures);
-          this.#sweepPlace(place);
-        }
-      }
-    }
-    place.isLooking = false;
-  }
-
-  #post(place: Place, waiting: Waiting, topic: Topic): void {
-    const { key, bytes, partition: chosen } = waiting.message;
-    const partition = chosen ?? place.partitioner.choose(key, bytes, topic.length);
-    if (partition >= topic.length) {
-      const why = `topic ${waiting.message.topic} has ${topic.length} partitions, which are counted from 0`;
-      waiting.ticket.refused(waiting.index, fail("requestMetadataInvalid", { key: "partitionNumber", why }));
-      return;
-    }
-    let outbox = place.outboxes.get(partition);
-    if (!outbox) {
-      outbox = new Outbox(waiting.message.topic, partition);
-      place.outboxes.set(partition, outbox);
-    }
-    outbox.add(waiting);
-    this.#busy.add(outbox);
-    this.#wake(topic[partition]?.leader ?? -1);
-  }
-
   // ---- what nobody waits for
 
   #sweep(): void {
-    for (const place of this.#places.values()) if (place.isLooking) this.#sweepPlace(place);
-    for (const outbox of this.#busy) this.#sweepOutbox(outbox);
-  }
-
-  #sweepPlace(place: Place): void {
-    const now = this.#clock.now();
-    place.waiting = place.waiting.filter(({ ticket, index }) => {
-      if (!ticket.isAbandoned && ticket.deadline > now) return true;
-      ticket.refused(index, this.#late());
-      return false;
-    });
-  }
-
-  #sweepOutbox(outbox: Outbox): void {
-    this.#spoil(outbox.sweep(this.#clock.now(), this.#late));
-    if (outbox.isIdle) this.#busy.delete(outbox);
+    this.#addressing.sweep(this.#late());
+    for (const outbox of this.#busy) {
+      this.#spoil(outbox.sweep(this.#clock.now(), this.#late));
+      if (outbox.isIdle) this.#busy.delete(outbox);
+    }
   }
 
   #spoil(identity: Identity | undefined): void {
@@ -244,30 +164,39 @@ export class Producer {
     const { signal } = this.#ending;
     const identity = acks === -1 ? await this.#identities.current({ signal }) : anonymous;
     const limit = Math.min(mostBatchBytes, maxMessageBytes);
-    const filled = outboxes.filter((outbox) => outbox.fill(limit, identity) !== undefined);
-    // A request holds batches of one identity.
-    const first = filled[0]?.batch?.identity;
-    const sent = filled.filter(({ batch }) => batch?.identity === first);
+    const filled = outboxes.flatMap((outbox) => {
+      const batch = outbox.fill(limit, identity);
+      return batch ? [{ outbox, batch }] : [];
+    });
+    const sent = filled.filter(({ batch }) => batch.identity === filled[0]?.batch.identity);
     const address = this.#cluster.address(leader);
-    const codes = await produce(this.#connections, this.#cluster.library, address, sent, { acks, compression, signal });
+    const options = { acks, compression, signal };
+    for (const { batch } of sent) batch.isOwed = true;
+    let codes: Awaited<ReturnType<typeof produce>>;
+    try {
+      codes = await produce(this.#connections, this.#cluster.library, address, sent, options);
+    } catch (error) {
+      for (const { batch } of sent) batch.isUnsure = true;
+      throw error;
+    } finally {
+      for (const { batch } of sent) batch.isOwed = false;
+    }
     let isTaken = true;
-    for (const outbox of sent) {
-      const [code, message] = codes.get(outbox) ?? ["UNKNOWN_SERVER_ERROR"];
-      if (taken.has(code)) outbox.taken();
-      else isTaken = this.#refused(outbox, new BrokerError(code, message)) && isTaken;
+    for (const one of sent) {
+      const [code, message] = codes.get(one) ?? ["UNKNOWN_SERVER_ERROR"];
+      if (taken.has(code)) one.outbox.taken(one.batch);
+      else isTaken = this.#refused(one, new BrokerError(code, message)) && isTaken;
     }
     return isTaken;
   }
 
-  /** The broker has not taken the batch of an outbox. False: it is to be sent again. */
-  #refused(outbox: Outbox, error: BrokerError): boolean {
-    const { batch, topic } = outbox;
-    if (!batch) return true;
+  /** The broker has not taken a batch. False: it is to be sent again. */
+  #refused({ outbox, batch }: Sent, error: BrokerError): boolean {
     const { code } = error;
     if (tooLarge.has(code)) {
-      if (outbox.split()) return true;
-      const why = `a message of ${batch.waiting[0]?.message.bytes} bytes is larger than topic ${topic} takes; raise its max.message.bytes (message.max.bytes of the brokers), or publish less at once`;
-      this.#spoil(outbox.refuse(fail("malformedRequest", { why }, { cause: error })));
+      if (outbox.split(batch)) return true;
+      const why = `a message of ${batch.waiting[0]?.message.bytes} bytes is larger than topic ${outbox.topic} takes; raise its max.message.bytes (message.max.bytes of the brokers), or publish less at once`;
+      this.#spoil(outbox.refuse(batch, fail("malformedRequest", { why }, { cause: error })));
       return true;
     }
     this.#failure = error;
@@ -275,7 +204,7 @@ export class Producer {
     if (halfTaken.has(code)) batch.isUnsure = true;
     const mayBeTaken = forgotten.has(code) || isPassing(error) || code === "UNKNOWN_TOPIC_OR_PARTITION";
     if (!mayBeTaken || batch.refusals > this.#options.maxRefusals) {
-      this.#spoil(outbox.refuse(error));
+      this.#spoil(outbox.refuse(batch, error));
       return true;
     }
     if (forgotten.has(code)) {
@@ -288,7 +217,6 @@ export class Producer {
   #failed(error: unknown, outboxes: readonly Outbox[], failures: number): void {
     if (this.#ending.signal.aborted) return;
     this.#failure = error;
-    for (const { batch } of outboxes) if (batch) batch.isUnsure = true;
     if (failures === 4) this.#log.warn(`messages cannot be published, tries again: ${saying(error)}`);
     if (isPassing(error)) return;
     for (const outbox of outboxes) this.#spoil(outbox.refuseAll(error));
@@ -308,7 +236,8 @@ export class Producer {
     const identity = await this.#identities.current({ signal }).catch(() => undefined);
     for (const outbox of left) {
       const { batch } = outbox;
-      if (identity && batch && batch.identity !== identity && !batch.isUnsure) outbox.renew(identity);
+      if (!identity || !batch || batch.identity === identity) continue;
+      if (!batch.isUnsure && !batch.isOwed) outbox.renew(identity);
     }
   }
 
@@ -325,7 +254,6 @@ export class Producer {
     this.#ending.abort(new ClosedError());
     await senders;
     const closed = new ClosedError();
-    for (const { waiting } of this.#places.values()) for (const { ticket } of waiting) ticket.abandon(closed);
     for (const outbox of this.#busy) outbox.refuseAll(closed);
     await this.#connections.close();
   }

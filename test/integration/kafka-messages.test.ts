@@ -368,6 +368,21 @@ describe.skipIf(isMissing)("a message with a schema", () => {
     });
   });
 
+  test("that it does not have stays in its place, and the log says why", async () => {
+    const { registry } = await startRegistry();
+    const { broker, log } = await open(registry);
+    const topic = newTopic();
+    const { texts } = await keep(broker, topic, { metadata: avro });
+    await broker.publish({ topic, data: bytes("plain"), metadata: {} }, {});
+    await broker.publish({ topic, data: bytes('{"id":1,"raw":""}'), metadata: avro }, {});
+    await expect.poll(() => texts()).toEqual(['{"id":1,"note":null,"raw":""}']);
+    expect(log.lines.filter((line) => line.startsWith("warn"))).toEqual([
+      expect.stringMatching(
+        /the message at offset 0 of partition \d of topic .* cannot be decoded, and is tried again: the value does not begin with the number of a schema/,
+      ),
+    ]);
+  });
+
   test("is refused without a registry, or of another kind", async () => {
     const { broker } = await open();
     const publish = (valueSchemaType: string) =>

@@ -21,9 +21,9 @@ async function openAt(brokers: string): Promise<OpenedByKind["pubsub"]> {
   return openDriver(kafkaPubsub, { brokers, authType: "none", initialOffset: "oldest", ...times });
 }
 
-async function createTopic(brokers: string, replicas: number): Promise<void> {
+async function createTopic(brokers: string, name: string, replicas: number): Promise<void> {
   const admin = new Admin({ clientId: "test", bootstrapBrokers: brokers.split(","), retries: 20, retryDelay: 200 });
-  await admin.createTopics({ topics: [topic], partitions: 6, replicas });
+  await admin.createTopics({ topics: [name], partitions: 6, replicas });
   await admin.close();
 }
 
@@ -62,7 +62,7 @@ describe.skipIf(isMissing)("pubsub.kafka", { timeout: 120_000 }, () => {
     const { port, settings } = await startServer("kafka", { variant: "proxied" });
     const { brokers = "" } = settings;
     const proxy = await startTcpProxy(port, Number(brokers.split(":")[1]));
-    await createTopic(brokers, 1);
+    await createTopic(brokers, topic, 1);
     let cuts = 0;
     const cut = (done: number) => {
       if (done % 200 !== 0) return;
@@ -76,10 +76,41 @@ describe.skipIf(isMissing)("pubsub.kafka", { timeout: 120_000 }, () => {
     console.info(`pubsub.kafka: ${keys * perKey} messages, ${cuts} cuts: ${repeated} came twice`);
   });
 
+  test("loses nothing behind messages whose publishers gave up while their answers were owed", async () => {
+    const { port, settings } = await startServer("kafka", { variant: "proxied" });
+    const { brokers = "" } = settings;
+    const proxy = await startTcpProxy(port, Number(brokers.split(":")[1]));
+    await createTopic(brokers, "given-up", 1);
+    const broker = await openAt(brokers);
+    const publish = (text: string, signal?: AbortSignal) => {
+      const message = { topic: "given-up", data: Buffer.from(text), metadata: { partitionKey: "k" } };
+      return broker.publish(message, { signal });
+    };
+    await publish("first");
+    const expected = ["first"];
+    for (let round = 0; round < 5; round += 1) {
+      proxy.hold(true);
+      const leaving = publish(`given up ${round}`, AbortSignal.timeout(50));
+      await expect(leaving).rejects.toMatchObject({ name: "TimeoutError" });
+      const staying = publish(`kept ${round}`);
+      if (round % 2 === 0) proxy.cut();
+      proxy.hold(false);
+      await staying;
+      expected.push(`kept ${round}`);
+    }
+    const texts: string[] = [];
+    const handler = async ({ data }: IncomingMessage) => {
+      texts.push(Buffer.from(data).toString());
+      return "ack" as const;
+    };
+    await broker.subscribe({ topic: "given-up", group: "g", metadata: {}, concurrency: 1 }, handler, {});
+    await expect.poll(() => texts.filter((text) => !text.startsWith("given"))).toEqual(expected);
+  });
+
   test("outlives a broker of three that ends, and comes back", async () => {
     const server = await startServer("kafka", { variant: "cluster" });
     const { brokers = "" } = server.settings;
-    await createTopic(brokers, 3);
+    await createTopic(brokers, topic, 3);
     const half = (keys * perKey) / 2;
     let restarted = Promise.resolve();
     const crash = (done: number) => {

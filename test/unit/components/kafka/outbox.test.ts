@@ -19,6 +19,12 @@ function filled(count: number, deadline = 1000) {
   return { outbox, ticket };
 }
 
+const batchOf = ({ batch }: Outbox) => {
+  if (!batch) throw new Error("there is no batch");
+  return batch;
+};
+const take = (outbox: Outbox) => outbox.taken(batchOf(outbox));
+
 describe("an outbox", () => {
   test("sends what waits as one batch, and the next one after it was taken", async () => {
     const { outbox, ticket } = filled(3);
@@ -26,10 +32,10 @@ describe("an outbox", () => {
     const later = new Ticket(1, 1000);
     outbox.add({ message: message(), ticket: later, index: 0 });
     expect(outbox.fill(1000, identity)?.waiting).toHaveLength(3);
-    outbox.taken();
+    take(outbox);
     expect(await ticket.done).toEqual([]);
     expect(outbox.fill(1000, identity)).toMatchObject({ sequence: 3, waiting: { length: 1 } });
-    outbox.taken();
+    take(outbox);
     expect(await later.done).toEqual([]);
     expect(outbox.isIdle).toBe(true);
   });
@@ -37,14 +43,14 @@ describe("an outbox", () => {
   test("keeps a batch small, but sends a large message alone", () => {
     const { outbox } = filled(5);
     expect(outbox.fill(25, identity)?.waiting).toHaveLength(2);
-    outbox.taken();
+    take(outbox);
     expect(outbox.fill(5, identity)?.waiting).toHaveLength(1);
   });
 
   test("gives the place of a batch that was refused to the next one", async () => {
     const { outbox, ticket } = filled(1);
     outbox.fill(1000, identity);
-    expect(outbox.refuse("too large")).toBeUndefined();
+    expect(outbox.refuse(batchOf(outbox), "too large")).toBeUndefined();
     expect(await ticket.done).toEqual([{ index: 0, cause: "too large" }]);
     outbox.add({ message: message(), ticket: new Ticket(1, 1000), index: 0 });
     expect(outbox.fill(1000, identity)?.sequence).toBe(0);
@@ -52,15 +58,16 @@ describe("an outbox", () => {
 
   test("gives up the identity of a batch that may have been taken", () => {
     const { outbox } = filled(1);
-    const batch = outbox.fill(1000, identity);
-    if (batch) batch.isUnsure = true;
-    expect(outbox.refuse("late")).toBe(identity);
+    outbox.fill(1000, identity);
+    const batch = batchOf(outbox);
+    batch.isUnsure = true;
+    expect(outbox.refuse(batch, "late")).toBe(identity);
   });
 
   test("begins anew under another identity", () => {
     const { outbox } = filled(4);
     outbox.fill(20, identity);
-    outbox.taken();
+    take(outbox);
     expect(outbox.fill(20, identity)?.sequence).toBe(2);
     const other = { id: 2n, epoch: 0 };
     outbox.renew(other);
@@ -70,11 +77,36 @@ describe("an outbox", () => {
   test("splits a batch that is too large, down to one message", () => {
     const { outbox } = filled(3);
     outbox.fill(1000, identity);
-    expect(outbox.split()).toBe(true);
+    expect(outbox.split(batchOf(outbox))).toBe(true);
     expect(outbox.batch?.waiting.map(({ index }) => index)).toEqual([0]);
-    expect(outbox.split()).toBe(false);
-    outbox.taken();
+    expect(outbox.split(batchOf(outbox))).toBe(false);
+    take(outbox);
     expect(outbox.fill(1000, identity)?.waiting.map(({ index }) => index)).toEqual([1, 2]);
+  });
+
+  test("waits for the answer to what was sent, though nobody else does", () => {
+    const { outbox, ticket } = filled(1);
+    outbox.fill(1000, identity);
+    const batch = batchOf(outbox);
+    batch.isOwed = true;
+    ticket.abandon("left");
+    expect(outbox.sweep(0, () => "late")).toBeUndefined();
+    expect(outbox.batch).toBe(batch);
+    outbox.add({ message: message(), ticket: new Ticket(1, 1000), index: 0 });
+    outbox.taken(batch);
+    // What the broker has taken has used up its place.
+    expect(outbox.fill(1000, identity)?.sequence).toBe(1);
+  });
+
+  test("hears an answer that comes twice, by two brokers, once", () => {
+    const { outbox } = filled(2);
+    const first = outbox.fill(10, identity);
+    if (!first) throw new Error("there is no batch");
+    outbox.taken(first);
+    const second = outbox.fill(10, identity);
+    outbox.taken(first);
+    expect(outbox.refuse(first, "no")).toBeUndefined();
+    expect(outbox.batch).toBe(second);
   });
 
   test("lets go of what nobody waits for, and of what has waited too long", async () => {
