@@ -3,15 +3,15 @@ import { causeText } from "../../specs/errors.ts";
 import type { OpenContext, Subscription } from "../contract/driver.ts";
 import type { MessageHandler } from "../contract/pubsub.ts";
 import type { Client } from "./client.ts";
+import type { LineLog } from "./line-log.ts";
+import { Lines } from "./lines.ts";
 import { type Claim, isOver, type MessageLog } from "./message-log.ts";
 import { Prefetch } from "./prefetch.ts";
+import { Redelivery, type RedeliverySettings } from "./redelivery.ts";
 import { type Settlement, Settling } from "./settling.ts";
 
-export interface ConsumerSettings {
-  readonly redeliverInterval: number;
-  readonly maxRedeliverInterval: number;
+export interface ConsumerSettings extends RedeliverySettings {
   readonly processingTimeout: number;
-  readonly maxRetries: number;
   readonly queueDepth: number;
   readonly pollInterval: number;
 }
@@ -20,6 +20,8 @@ export interface ConsumerOptions {
   readonly topic: string;
   /** Id of the group in the log. */
   readonly group: number;
+  /** Undefined: messages may overtake each other. */
+  readonly lineLog: LineLog | undefined;
   readonly concurrency: number;
   readonly handler: MessageHandler;
   /** Called when messages have been settled. */
@@ -42,6 +44,8 @@ export class Consumer implements Subscription {
   readonly #context: OpenContext;
   readonly #prefetch: Prefetch;
   readonly #settling: Settling;
+  readonly #redelivery: Redelivery;
+  readonly #lines = new Lines();
   readonly #stopWatching: () => void;
   /** Claimed, not yet in the handler. */
   #buffer: Claim[] = [];
@@ -69,16 +73,23 @@ export class Consumer implements Subscription {
     this.#options = { ...options, concurrency: Math.max(1, options.concurrency) };
     this.#context = context;
     this.#prefetch = new Prefetch(settings.queueDepth, context.clock);
-    this.#settling = new Settling(client, log, options.group, {
-      onCommitted: (settled) => this.#committed(settled),
-      onFailed: (error, again) => {
-        // Closing does not wait for a broken disk: the lease ends and the messages are delivered again.
-        if (this.#closed !== undefined) return "give up";
-        this.#failed("settle messages of", error, again);
-        return "again";
+    this.#redelivery = new Redelivery(settings, context.clock, context.log);
+    const { topic, group, lineLog } = options;
+    this.#settling = new Settling(
+      client,
+      log,
+      { group, lines: lineLog, channel: topicChannel(topic) },
+      {
+        onCommitted: (settled) => this.#committed(settled),
+        onFailed: (error, again) => {
+          // Closing does not wait for a broken disk: the lease ends and the messages are delivered again.
+          if (this.#closed !== undefined) return "give up";
+          this.#failed("settle messages of", error, again);
+          return "again";
+        },
       },
-    });
-    this.#stopWatching = client.watch(topicChannel(options.topic), settings.pollInterval, () => this.#wake());
+    );
+    this.#stopWatching = client.watch(topicChannel(topic), settings.pollInterval, () => this.#wake());
     this.#wake();
   }
 
@@ -101,10 +112,11 @@ export class Consumer implements Subscription {
       const claim = this.#buffer.shift();
       if (!claim) break;
       this.#active += 1;
+      if (claim.key !== null) this.#lines.enter(claim.key);
       if (isOver(claim.expiresAt, now)) this.#settle(claim, "ack");
       else this.#hand(claim);
     }
-    const wanted = this.#prefetch.wanted(this.#options.concurrency - this.#active, this.#buffer.length);
+    const wanted = this.#prefetch.wanted(this.#options.concurrency - this.#active, this.#waiting);
     if (wanted > 0 && this.#mayHaveMore && this.#claiming === undefined) {
       this.#claiming = this.#claim(wanted)
         .catch((error: unknown) => this.#failed("take messages from", error))
@@ -115,11 +127,16 @@ export class Consumer implements Subscription {
     }
   }
 
+  /** How many claims are not in the handler. */
+  get #waiting(): number {
+    return this.#buffer.length + this.#lines.size;
+  }
+
   async #claim(limit: number): Promise<void> {
     this.#mayHaveMore = false;
     if (!(await this.#look())) return;
-    const { topic, group } = this.#options;
-    const [owner, isHolding] = [this.#owner, this.#active + this.#buffer.length > 0];
+    const { topic, group, lineLog } = this.#options;
+    const [owner, isHolding] = [this.#owner, this.#active + this.#waiting > 0];
     let until = 0;
     const claims = await this.#client.write(
       () => {
@@ -128,7 +145,7 @@ export class Consumer implements Subscription {
         if (isHolding && !this.#log.renew(owner, until)) return undefined;
         this.#log.lease(group, owner, until);
         this.#log.reclaim(group, now);
-        return this.#log.claim(topic, group, owner, limit, now);
+        return lineLog ? lineLog.claim(owner, limit, now) : this.#log.claim(topic, group, owner, limit, now);
       },
       {},
       { atomic: true, durable: false },
@@ -139,7 +156,7 @@ export class Consumer implements Subscription {
     }
     this.#leaseUntil = until;
     this.#prefetch.taken(claims.length, limit);
-    this.#buffer.push(...claims);
+    this.#buffer.push(...(lineLog ? this.#lines.admit(claims) : claims));
     this.#mayHaveMore = true;
     this.#options.onConsumed();
     this.#renewLater();
@@ -147,9 +164,13 @@ export class Consumer implements Subscription {
 
   /** Whether there is anything to take now; else comes back when there will be. */
   async #look(): Promise<boolean> {
-    const { topic, group } = this.#options;
-    const { fresh, due, lease } = await this.#client.read(() => this.#log.outlook(topic, group, this.#owner), {});
+    const { topic, group, lineLog } = this.#options;
     const now = this.#context.clock.now();
+    const look = () => {
+      const outlook = this.#log.outlook(topic, group, this.#owner);
+      return lineLog ? lineLog.refine(outlook, this.#owner, now) : outlook;
+    };
+    const { fresh, due, lease } = await this.#client.read(look, {});
     const next = Math.min(due ?? Number.POSITIVE_INFINITY, lease ?? Number.POSITIVE_INFINITY);
     if (fresh || next <= now) return true;
     this.#cancelTimer();
@@ -175,27 +196,32 @@ export class Consumer implements Subscription {
   }
 
   #settle(claim: Claim, settled: "ack" | "retry"): void {
-    const { redeliverInterval, maxRedeliverInterval, maxRetries } = this.#settings;
-    const isLast = settled === "retry" && maxRetries >= 0 && claim.attempt > maxRetries;
-    if (isLast) {
-      this.#context.log.warn(`message ${claim.seq} of topic ${claim.topic} is dropped after ${claim.attempt} attempts`);
+    if (claim.key === null) {
+      this.#settling.add({ claim, end: settled === "ack" ? "done" : this.#redelivery.dueOf(claim), wasActive: true });
+      return;
     }
-    const pause = Math.min(redeliverInterval * 2 ** (claim.attempt - 1), maxRedeliverInterval);
-    const isOver = settled === "ack" || isLast;
-    this.#settling.add({ claim, end: isOver ? "done" : this.#context.clock.now() + pause });
+    const isFailed = settled === "retry";
+    const isBehind = isFailed && this.#lines.isBehind(claim);
+    const end = isBehind ? "back" : isFailed ? this.#redelivery.dueOf(claim) : "done";
+    const withdrawn = isFailed ? this.#buffer.filter(({ key }) => key === claim.key) : [];
+    if (withdrawn.length > 0) this.#buffer = this.#buffer.filter(({ key }) => key !== claim.key);
+    for (const one of this.#lines.settle({ claim, end, wasActive: true }, isFailed, withdrawn)) this.#settling.add(one);
   }
 
   #committed(settled: readonly Settlement[]): void {
-    this.#active -= settled.length;
+    if (this.#options.lineLog) {
+      this.#active -= settled.filter(({ wasActive }) => wasActive).length;
+      for (const late of settled.flatMap((one) => this.#lines.committed(one))) this.#settling.add(late);
+    } else this.#active -= settled.length;
     if (settled.some(({ end }) => end === "done")) this.#options.onConsumed();
     if (settled.some(({ end }) => end !== "done")) this.#mayHaveMore = true;
-    if (this.#active === 0) this.#idle?.();
+    if (this.#active === 0 && !this.#settling.isBusy) this.#idle?.();
     this.#advance();
   }
 
   /** Keeps the lease while something is held. */
   #renewLater(): void {
-    if (this.#active + this.#buffer.length === 0) return;
+    if (this.#active + this.#waiting === 0) return;
     this.#cancelRenewal ??= this.#context.clock.after(this.#settings.processingTimeout / 3, () => this.#renewNow());
   }
 
@@ -254,7 +280,7 @@ export class Consumer implements Subscription {
       for (const claim of unstarted) this.#log.giveBack(group, claim);
     };
     if (unstarted.length > 0) await this.#tryWrite(giveBack);
-    if (this.#active > 0) {
+    if (this.#active > 0 || this.#settling.isBusy) {
       await new Promise<void>((resolve) => {
         this.#idle = resolve;
       });

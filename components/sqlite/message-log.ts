@@ -39,6 +39,8 @@ export const messageLogSteps: readonly string[] = [
     group_id INTEGER NOT NULL,
     lease_until INTEGER NOT NULL
   )`,
+  `ALTER TABLE mecha_deliveries ADD COLUMN key TEXT;
+  CREATE INDEX mecha_deliveries_line ON mecha_deliveries (group_id, key, owner, seq) WHERE key IS NOT NULL`,
 ];
 
 export interface NewMessage {
@@ -56,6 +58,8 @@ export interface Claim {
   readonly seq: number;
   readonly attempt: number;
   readonly owner: number;
+  /** Of the line it stands in; null: in none. */
+  readonly key: string | null;
   readonly topic: string;
   readonly data: Uint8Array;
   readonly contentType: string | null;
@@ -139,7 +143,7 @@ export class MessageLog {
   claim(topic: string, group: number, owner: number, limit: number, now: number): readonly Claim[] {
     const claims: Claim[] = [];
     const take = ([seq, data, contentType, metadata, expiresAt]: MessageRow, attempt: number) => {
-      claims.push({ seq, attempt, owner, topic, data, contentType, metadata, expiresAt });
+      claims.push({ seq, attempt, owner, key: null, topic, data, contentType, metadata, expiresAt });
     };
     const hold = this.#prepare(
       "UPDATE mecha_deliveries SET owner = ?, due_at = NULL, attempt = ? WHERE group_id = ? AND seq = ?",
@@ -219,12 +223,21 @@ export class MessageLog {
     return this.#prepare("UPDATE mecha_owners SET lease_until = ? WHERE id = ?").run(until, owner).changes === 1;
   }
 
-  /** Gives up what the owner holds: it is due at once. */
+  /** Makes all due that sleeps in lines, for members that keep no order and would not wake it. */
+  wakeAll(group: number): void {
+    this.#prepare(
+      `UPDATE mecha_deliveries SET due_at = ${atOnce}
+        WHERE group_id = ? AND key IS NOT NULL AND owner IS NULL AND due_at IS NULL`,
+    ).run(group);
+  }
+
+  /** Gives up what the owner holds: it is due at once, and so is what follows it. */
   endLease(group: number, owner: number): void {
     this.#prepare(`UPDATE mecha_deliveries SET owner = NULL, due_at = ${atOnce} WHERE group_id = ? AND owner = ?`).run(
       group,
       owner,
     );
+    this.wakeAll(group);
     this.#prepare("DELETE FROM mecha_owners WHERE id = ?").run(owner);
   }
 

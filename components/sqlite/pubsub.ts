@@ -11,6 +11,7 @@ import {
 import { durationMs, integer } from "../contract/settings.ts";
 import { type Client, clientSettings, openClient } from "./client.ts";
 import { Consumer, type ConsumerSettings, topicChannel } from "./consumer.ts";
+import { LineLog } from "./line-log.ts";
 import { LogUpkeep, type UpkeepSettings } from "./log-upkeep.ts";
 import { MessageLog, messageLogSteps, type NewMessage } from "./message-log.ts";
 
@@ -71,7 +72,7 @@ export default definePubsub({
         "A consumer group without subscriber for so long is forgotten, with the messages that wait for it; at least 10 minutes.",
     }),
   }),
-  capabilities: ["bulkPublish", "ttl", "durable"],
+  capabilities: ["bulkPublish", "ttl", "ordering", "durable"],
   async open(settings, context) {
     const client = await openClient(settings, context, (opened) => opened.migrate("mecha-pubsub", messageLogSteps));
     const broker = new Broker(client, settings, context);
@@ -144,18 +145,12 @@ class Broker {
 
   async subscribe(options: SubscribeOptions, handler: MessageHandler, call: Call): Promise<Subscription> {
     const { topic, concurrency } = options;
-    const group = await this.#client.write(
-      () => this.#log.join(topic, options.group, this.#context.clock.now()),
-      call,
-      {
-        atomic: true,
-      },
-    );
+    const { group, lineLog } = await this.#client.write(() => this.#join(options), call, { atomic: true });
     const stopKeeping = this.#upkeep.keepGroup(group);
     const onConsumed = () => this.#upkeep.noteConsumed(topic);
     // What was settled just before the last stop is still there.
     onConsumed();
-    const consumerOptions = { topic, group, concurrency, handler, onConsumed };
+    const consumerOptions = { topic, group, lineLog, concurrency, handler, onConsumed };
     const consumer = new Consumer(this.#client, this.#log, this.#settings, consumerOptions, this.#context);
     const subscription: Subscription = {
       close: async () => {
@@ -166,6 +161,17 @@ class Broker {
     };
     this.#subscriptions.add(subscription);
     return subscription;
+  }
+
+  #join({ topic, group: name, order = "none" }: SubscribeOptions) {
+    const group = this.#log.join(topic, name, this.#context.clock.now());
+    if (order === "none") {
+      this.#log.wakeAll(group);
+      return { group, lineLog: undefined };
+    }
+    const lineLog = new LineLog(this.#client, order, topic, group);
+    lineLog.arrange();
+    return { group, lineLog };
   }
 
   close(): Promise<void> {

@@ -1,11 +1,23 @@
 import type { Client } from "./client.ts";
+import type { LineLog } from "./line-log.ts";
 import type { Claim, MessageLog } from "./message-log.ts";
 
 /** How a claim ends. */
 export interface Settlement {
   readonly claim: Claim;
-  /** `done`: never again. A number: due again at that time. */
-  readonly end: "done" | number;
+  /** `done`: never again. `back`: in its place, as if it had not been taken. A number: due again at that time. */
+  readonly end: "done" | "back" | number;
+  /** It was in the handler. */
+  readonly wasActive: boolean;
+}
+
+export interface SettlingOptions {
+  /** Id of the group in the log. */
+  readonly group: number;
+  /** Undefined: the group keeps no order. */
+  readonly lines: LineLog | undefined;
+  /** Channel that other members hear when a line is theirs to take. */
+  readonly channel: string;
 }
 
 export interface SettlingHooks {
@@ -19,16 +31,23 @@ export interface SettlingHooks {
 export class Settling {
   readonly #client: Client;
   readonly #log: MessageLog;
-  readonly #group: number;
+  readonly #options: SettlingOptions;
+  readonly #wakes: readonly string[];
   readonly #hooks: SettlingHooks;
   #settled: Settlement[] = [];
   #isWriting = false;
 
-  constructor(client: Client, log: MessageLog, group: number, hooks: SettlingHooks) {
+  constructor(client: Client, log: MessageLog, options: SettlingOptions, hooks: SettlingHooks) {
     this.#client = client;
     this.#log = log;
-    this.#group = group;
+    this.#options = options;
+    this.#wakes = options.lines ? [options.channel] : [];
     this.#hooks = hooks;
+  }
+
+  /** Something is not in the log yet. */
+  get isBusy(): boolean {
+    return this.#isWriting;
   }
 
   add(settlement: Settlement): void {
@@ -43,12 +62,9 @@ export class Settling {
     const run = () => {
       taken = this.#settled;
       this.#settled = [];
-      for (const { claim, end } of taken) {
-        if (end === "done") this.#log.acknowledge(this.#group, claim);
-        else this.#log.postpone(this.#group, claim, end);
-      }
+      this.#settle(taken);
     };
-    this.#client.write(run, {}, { atomic: true, durable: false }).then(
+    this.#client.write(run, {}, { atomic: true, durable: false, wakes: this.#wakes }).then(
       () => this.#committed(taken),
       (error: unknown) => {
         const again = () => {
@@ -59,6 +75,16 @@ export class Settling {
         else this.#settled.unshift(...taken);
       },
     );
+  }
+
+  #settle(settlements: readonly Settlement[]): void {
+    const { group, lines } = this.#options;
+    for (const { claim, end } of settlements) {
+      if (end === "done") this.#log.acknowledge(group, claim);
+      else if (end === "back") lines?.giveBack(claim);
+      else this.#log.postpone(group, claim, end);
+    }
+    lines?.wake(new Set(settlements.flatMap(({ claim: { key } }) => (key === null ? [] : [key]))));
   }
 
   #committed(settled: readonly Settlement[]): void {

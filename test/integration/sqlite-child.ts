@@ -112,6 +112,24 @@ async function consume(dataDir: string): Promise<void> {
   await pubsub.close();
 }
 
+/** Consumes in the order of keys, and tells when each message came and went, by a clock that all processes share. */
+async function order(dataDir: string): Promise<void> {
+  const pubsub = await openShared(pubsubDriver, dataDir, { redeliverInterval: 20, pollInterval: 5 });
+  const now = () => process.hrtime.bigint();
+  const handler = async ({ data, attempt }: { data: Uint8Array; attempt: number }) => {
+    const came = now();
+    await new Promise<void>((resolve) => setTimeout(resolve, Math.random() * 3));
+    const isRefused = attempt === 1 && Math.random() < 0.05;
+    tell(`${isRefused ? "refused" : "handled"} ${Buffer.from(data)} ${came} ${now()}`);
+    return isRefused ? "retry" : "ack";
+  };
+  // One at a time, as a sidecar hands over messages of one key.
+  await pubsub.subscribe({ topic: "o", group: "g", metadata: {}, concurrency: 1, order: "key" }, handler, {});
+  tell("subscribed");
+  await new Promise<void>((resolve) => process.stdin.once("end", resolve).resume());
+  await pubsub.close();
+}
+
 /** Writes a configuration item and deletes it. */
 async function configure(dataDir: string, key: string): Promise<void> {
   const store = await openShared(configurationDriver, dataDir);
@@ -121,7 +139,7 @@ async function configure(dataDir: string, key: string): Promise<void> {
   await store.close();
 }
 
-const roles = { victim, increment, lock, consume, configure };
+const roles = { victim, increment, lock, consume, order, configure };
 type Role = keyof typeof roles;
 
 export interface Child {
@@ -129,7 +147,7 @@ export interface Child {
   readonly lines: string[];
   /** Settles with the exit code; null: killed. Rejects with what it wrote to stderr when it failed. */
   readonly exit: Promise<number | null>;
-  /** Lets `consume` and `configure` finish. */
+  /** Lets `consume`, `order` and `configure` finish. */
   finish(): void;
   kill(): void;
 }

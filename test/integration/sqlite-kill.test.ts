@@ -109,6 +109,48 @@ test("two processes in one consumer group settle each message once", async () =>
   for (const { lines } of children) expect(told(lines, "delivered").length).toBeGreaterThan(0);
 });
 
+test("processes in one consumer group keep the order of each key, and of each key one at a time holds messages", {
+  timeout: 90_000,
+}, async () => {
+  const dataDir = tempFolder();
+  const children: Child[] = [1, 2, 3].map(() => startChild("order", dataDir));
+  await until(() => children.every(({ lines }) => lines.includes("subscribed")));
+  const pubsub = await openShared(pubsubDriver, dataDir);
+  const [keys, each] = [6, 100];
+  for (let n = 0; n < each; n += 1) {
+    const texts = Array.from({ length: keys }, (_, key) => `k${key}:${n}`);
+    await Promise.all(
+      texts.map((text) => {
+        const metadata = { partitionKey: text.slice(0, 2) };
+        return pubsub.publish({ topic: "o", data: Buffer.from(text), metadata }, {});
+      }),
+    );
+  }
+  const of = (what: string) =>
+    children
+      .flatMap(({ lines }) => told(lines, what))
+      .map((line) => {
+        const [text = "", came = "", went = ""] = line.split(" ");
+        const [key, n] = text.split(":");
+        return { key, n: Number(n), came: BigInt(came), went: BigInt(went) };
+      });
+  await until(() => of("handled").length >= keys * each, 60_000);
+  for (const { finish } of children) finish();
+  await Promise.all(children.map(({ exit }) => exit));
+  await pubsub.close();
+  for (const { lines } of children) expect(told(lines, "handled").length).toBeGreaterThan(0);
+  for (let key = 0; key < keys; key += 1) {
+    const all = [...of("handled"), ...of("refused")]
+      .filter((one) => one.key === `k${key}`)
+      .sort((left, right) => (left.came < right.came ? -1 : 1));
+    const handled = of("handled").filter((one) => one.key === `k${key}`).length;
+    expect(handled).toBe(each);
+    expect([...new Set(all.map(({ n }) => n))]).toEqual(Array.from({ length: each }, (_, n) => n));
+    expect(all.filter(({ n }, at) => n < (all[at - 1]?.n ?? 0))).toEqual([]);
+    expect(all.filter(({ came }, at) => came < (all[at - 1]?.went ?? 0n))).toEqual([]);
+  }
+});
+
 test("a subscriber hears of configuration that another process writes and deletes", async () => {
   const dataDir = tempFolder();
   const store = await openShared(configurationDriver, dataDir);

@@ -50,6 +50,13 @@ export class OrderWatch {
     };
   }
 
+  /** The member is dead or stands still: what it holds goes to others. */
+  gone(name: string): void {
+    for (const { unsettled } of this.#queues.values()) {
+      for (const [place, holding] of unsettled) if (holding?.member === name) unsettled.set(place, undefined);
+    }
+  }
+
   #came(text: string, holding: Holding): void {
     this.arrivals.push(text);
     const { key, place } = parse(text);
