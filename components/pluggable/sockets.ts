@@ -31,13 +31,7 @@ export class Sockets {
 
   /** Names of the sockets that are there, without `.sock`. */
   names(): readonly string[] {
-    try {
-      const files = readdirSync(this.#options.folder).filter((file) => file.endsWith(".sock"));
-      return files.map((file) => file.slice(0, -".sock".length)).sort();
-    } catch {
-      // No folder, no sockets.
-      return [];
-    }
+    return socketNames(this.#options.folder);
   }
 
   /**
@@ -75,6 +69,17 @@ export class Sockets {
     if (path !== undefined) return `nothing listened at ${path} within ${waitMs} ms; start the component's process`;
     const there = this.names().map((one) => `${one}.sock`);
     return `no socket ${name}.sock came to ${this.#options.folder} within ${waitMs} ms; sockets there: ${there.join(", ") || "none"}`;
+  }
+}
+
+/** Names of the sockets in a folder, without `.sock`. */
+export function socketNames(folder: string): readonly string[] {
+  try {
+    const files = readdirSync(folder).filter((file) => file.endsWith(".sock"));
+    return files.map((file) => file.slice(0, -".sock".length)).sort();
+  } catch {
+    // No folder, no sockets.
+    return [];
   }
 }
 

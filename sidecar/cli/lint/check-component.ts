@@ -1,4 +1,6 @@
 import { type AnyDriver, runtimeSettings } from "../../../components/contract/any-driver.ts";
+import { isPluggable } from "../../../components/pluggable/driver.ts";
+import { socketNames } from "../../../components/pluggable/sockets.ts";
 import { registry } from "../../../components/registry.gen.ts";
 import { compareRequired } from "../../host/requirements.ts";
 import { readSettings, type SettingText } from "../../host/settings.ts";
@@ -8,9 +10,11 @@ import type { Entry } from "./resource-set.ts";
 
 type Registry = Readonly<Record<string, (() => Promise<{ readonly default: unknown }>) | undefined>>;
 
+type Env = Readonly<Record<string, string | undefined>>;
+
 /** Checks a component against the driver its type names: that there is one, and every setting. */
-export async function checkComponent(entry: Entry<ComponentResource>): Promise<void> {
-  const driver = await requireDriver(entry);
+export async function checkComponent(entry: Entry<ComponentResource>, env: Env): Promise<void> {
+  const driver = await requireDriver(entry, env);
   if (!driver) return;
   checkSettings(entry, driver);
   const { requires = [] } = entry.resource;
@@ -19,7 +23,8 @@ export async function checkComponent(entry: Entry<ComponentResource>): Promise<v
   }
 }
 
-async function requireDriver({ resource, located }: Entry<ComponentResource>): Promise<AnyDriver | undefined> {
+async function requireDriver(entry: Entry<ComponentResource>, env: Env): Promise<AnyDriver | undefined> {
+  const { resource, located } = entry;
   const drivers = registry as Registry;
   const wanted = resource.type.toLowerCase();
   const load = drivers[resource.version === "v1" ? wanted : `${wanted}/${resource.version}`];
@@ -36,12 +41,31 @@ async function requireDriver({ resource, located }: Entry<ComponentResource>): P
     );
     return undefined;
   }
+  if (mayHaveSocket(entry, env)) return undefined;
   // A type of the same kind is closer than one that is only spelt like it.
   const kind = `${wanted.split(".")[0]}.`;
   const near = types.filter((type) => type.startsWith(kind));
   const hint = didYouMean(wanted, near) ?? didYouMean(wanted, types) ?? "`mecha components` lists them";
   located.refuse("spec.type", `there is no component type ${JSON.stringify(resource.type)}`, hint);
   return undefined;
+}
+
+/** Whether a process of its own may offer the type: where a folder of sockets is named. What it can do only it knows. */
+function mayHaveSocket({ resource, located, doubts }: Entry<ComponentResource>, env: Env): boolean {
+  const folder = env["DAPR_COMPONENTS_SOCKETS_FOLDER"] || env["DAPR_COMPONENT_SOCKETS_FOLDER"];
+  const [category = "", ...words] = resource.type.toLowerCase().split(".");
+  if (!folder || !isPluggable(category)) return false;
+  const name = words.join(".");
+  if (!socketNames(folder).some((one) => one.toLowerCase() === name)) {
+    doubts.push({
+      file: located.source.file,
+      line: located.lineOf("spec.type"),
+      keyPath: "spec.type",
+      message: `${resource.type} is not built in, and there is no ${name}.sock in ${folder}`,
+      hint: "start the component's process before the sidecar, or within its initTimeout",
+    });
+  }
+  return true;
 }
 
 /** A value that is known when the sidecar starts, not now. */

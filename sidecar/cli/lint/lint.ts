@@ -36,7 +36,7 @@ export async function lint(
   const { asked, beside } = await filesOf(given, cwd);
   const set = new ResourceSet(env);
   for (const file of [...asked, ...beside]) await set.add(file);
-  for (const entry of set.ofKind("Component")) await checkComponent(entry);
+  for (const entry of set.ofKind("Component")) await checkComponent(entry, env);
   checkExpressions(set);
   checkReferences(set);
   const shown = set.allProblems().filter(({ file }) => file === undefined || asked.has(file));

@@ -400,3 +400,13 @@ test("the command writes problems like a compiler and ends with code 1", async (
     problems: [{ file: "components/a.yaml", line: 6, column: 3, severity: "error" }],
   });
 });
+
+test("a type that a process of its own may offer is only doubted, where a folder of sockets is named", async () => {
+  const env = { DAPR_COMPONENTS_SOCKETS_FOLDER: tempFolder() };
+  const [problem, ...others] = await problemsOf({ "a.yaml": component("mine", "state.mine") }, env);
+  expect(problem).toContain("(warning) a.yaml:6: spec.type: state.mine is not built in, and there is no mine.sock in");
+  expect(others).toEqual([]);
+  expect((await problemsOf({ "a.yaml": component("mine", "crypto.mine") }, env))[0]).toContain(
+    "there is no component type",
+  );
+});
