@@ -1,7 +1,7 @@
 import { randomInt } from "node:crypto";
 import { causeText } from "../../specs/errors.ts";
 import type { OpenContext, Subscription } from "../contract/driver.ts";
-import type { MessageHandler } from "../contract/pubsub.ts";
+import type { MessageHandler, Order } from "../contract/pubsub.ts";
 import { ClaimBuffer } from "./claim-buffer.ts";
 import type { Claim, MessageLog, Settlement } from "./message-log.ts";
 import { Prefetch } from "./prefetch.ts";
@@ -20,6 +20,7 @@ export interface ConsumerOptions {
   readonly topic: string;
   /** Id of the group in the log. */
   readonly group: string;
+  readonly order: Order;
   readonly concurrency: number;
   readonly handler: MessageHandler;
   /** Called when messages have been settled. */
@@ -147,14 +148,14 @@ export class Consumer implements Subscription {
     this.#more = "none";
     if (this.#unsureUntil > 0) await this.#mend();
     if (!isKnown && !(await this.#look())) return;
-    const { topic, group } = this.#options;
+    const { topic, group, order } = this.#options;
     const { clock } = this.#context;
     const owner = this.#owner;
     const postponed = new Set<string>();
     this.#postponed = postponed;
     const until = clock.now() + this.#settings.processingTimeout;
     const lease = { owner, isHolding: this.#isHolding, leaseMs: this.#settings.processingTimeout };
-    const taking = this.#log.claim(topic, group, lease, limit, () => clock.now());
+    const taking = this.#log.claim(topic, group, lease, limit, order, () => clock.now());
     const claims = await taking.catch((error: unknown) => {
       this.#beUnsure();
       throw error;

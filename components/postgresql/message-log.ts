@@ -1,4 +1,5 @@
 import type { Call } from "../contract/driver.ts";
+import type { Order } from "../contract/pubsub.ts";
 import type { Client, Rows, Statement } from "./client.ts";
 import { type LogTables, topicMark } from "./log-tables.ts";
 import { fromBytea } from "./state-rows.ts";
@@ -137,10 +138,19 @@ export class MessageLog {
     };
   }
 
+  /** Puts what the group has not settled into the lines of an order, whatever it has had so far. */
+  async arrange(topic: string, group: string, order: Order, call: Call): Promise<void> {
+    const { messages, deliveries } = this.#tables;
+    const key = keyOf("m", order);
+    const sql = `UPDATE ${deliveries} d SET key = ${key}, due_at = CASE WHEN d.owner IS NULL AND d.due_at = 'infinity' THEN now() ELSE d.due_at END
+      FROM ${messages} m WHERE d.group_id = $1 AND m.topic = $2 AND m.seq = d.seq AND d.key IS DISTINCT FROM ${key}`;
+    await this.#client.transact([this.#turn(group), { sql, values: [group, topic] }], call, { byIndex: true });
+  }
+
   /** Whether nothing of the same key comes before a row and is somebody else's or waits to be due. */
-  #isFree(row: string, owner: string): string {
-    return `(${row}.key IS NULL OR NOT EXISTS (SELECT 1 FROM ${this.#tables.deliveries} e
-      WHERE e.group_id = $2 AND e.key = ${row}.key AND e.seq < ${row}.seq
+  #isFree(row: string, owner: string, key = `${row}.key`): string {
+    return `(${key} IS NULL OR NOT EXISTS (SELECT 1 FROM ${this.#tables.deliveries} e
+      WHERE e.group_id = $2 AND e.key = ${key} AND e.seq < ${row}.seq
         AND (e.owner <> ${owner} OR (e.owner IS NULL AND e.due_at > now()))))`;
   }
 
@@ -158,17 +168,19 @@ export class MessageLog {
     group: string,
     { owner, isHolding, leaseMs }: { readonly owner: number; readonly isHolding: boolean; readonly leaseMs: number },
     limit: number,
+    order: Order,
     now: () => number,
   ): Promise<readonly Claim[] | undefined> {
     const lease = isHolding ? this.#renewal(owner, leaseMs) : this.#lease(group, owner, leaseMs);
-    const statements = [this.#turn(group), lease, this.#claims(topic, group, owner, limit)];
+    const statements = [this.#turn(group), lease, this.#claims(topic, group, owner, limit, order)];
     const [, kept, taken] = await this.#client.transact(statements, {}, { durable: false, byIndex: true });
     if (kept?.count !== 1) return undefined;
     return toClaims(taken, owner, now());
   }
 
-  #claims(topic: string, group: string, owner: number, limit: number): Statement {
+  #claims(topic: string, group: string, owner: number, limit: number, order: Order): Statement {
     const { messages, groups, deliveries, owners } = this.#tables;
+    const key = keyOf("m", order);
     return {
       sql: `WITH kept AS (SELECT 1 FROM ${owners} WHERE id = $3),
         due AS (SELECT d.seq FROM ${deliveries} d
@@ -177,7 +189,7 @@ export class MessageLog {
           ORDER BY d.seq LIMIT $4 FOR UPDATE OF d SKIP LOCKED),
         again AS (UPDATE ${deliveries} d SET owner = $3, attempt = d.attempt + 1, due_at = NULL
           FROM due WHERE d.group_id = $2 AND d.seq = due.seq RETURNING d.seq, d.attempt),
-        fresh AS (SELECT m.seq, m.key, m.expires_at, ${this.#isFree("m", "$3")} AS is_free FROM ${messages} m
+        fresh AS (SELECT m.seq, ${key} AS key, m.expires_at, ${this.#isFree("m", "$3", key)} AS is_free FROM ${messages} m
           WHERE m.topic = $1 AND m.seq > (SELECT position FROM ${groups} WHERE id = $2) AND EXISTS (SELECT 1 FROM kept)
           ORDER BY m.seq LIMIT $4 - (SELECT count(*) FROM due)),
         added AS (INSERT INTO ${deliveries} (group_id, seq, key, attempt, owner, due_at)
@@ -186,7 +198,7 @@ export class MessageLog {
         moved AS (UPDATE ${groups} SET position = (SELECT max(seq) FROM fresh)
           WHERE id = $2 AND EXISTS (SELECT 1 FROM fresh)),
         mine AS (SELECT * FROM again UNION ALL SELECT * FROM added WHERE attempt = 1)
-        SELECT mine.seq, mine.attempt, m.key, m.data, m.content_type, m.metadata,
+        SELECT mine.seq, mine.attempt, ${key}, m.data, m.content_type, m.metadata,
           (extract(epoch FROM m.expires_at - now()) * 1000)::float8
         FROM mine LEFT JOIN ${messages} m ON m.topic = $1 AND m.seq = mine.seq ORDER BY mine.seq`,
       values: [topic, group, owner, limit],
@@ -313,6 +325,9 @@ export class MessageLog {
     );
   }
 }
+
+/** SQL of the key that orders a message; in the order of the topic all have the same. */
+const keyOf = (row: string, order: Order): string => (order === "topic" ? "''::text" : `${row}.key`);
 
 const leaseEnd = "now() + $2::float8 * interval '1 millisecond'";
 

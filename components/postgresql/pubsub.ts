@@ -80,7 +80,7 @@ export default definePubsub({
         "A consumer group without subscriber for so long is forgotten, with the messages that wait for it; at least 10 minutes.",
     }),
   }),
-  capabilities: ["bulkPublish", "ttl", "durable"],
+  capabilities: ["bulkPublish", "ttl", "ordering", "durable"],
   async open(settings, context) {
     const tables = logTables(settings.tablePrefix);
     const { metadataTableName: metadataTable, tablePrefix } = settings;
@@ -154,15 +154,16 @@ class Broker {
   }
 
   async subscribe(options: SubscribeOptions, handler: MessageHandler, call: Call): Promise<Subscription> {
-    const { topic, concurrency } = options;
+    const { topic, concurrency, order = "none" } = options;
     this.#watching ??= this.#watch();
     await this.#watching;
     const group = await this.#log.join(topic, options.group, call);
+    await this.#log.arrange(topic, group, order, call);
     const stopKeeping = this.#upkeep.keepGroup(group);
     const onConsumed = () => this.#upkeep.noteConsumed(topic);
     // What was settled just before the last stop is still there.
     onConsumed();
-    const consumerOptions = { topic, group, concurrency, handler, onConsumed };
+    const consumerOptions = { topic, group, order, concurrency, handler, onConsumed };
     const consumer = new Consumer(this.#log, this.#settings, consumerOptions, this.#context);
     const mark = topicMark(topic);
     const consumers = this.#consumers.get(mark) ?? new Set();
