@@ -1,0 +1,22 @@
+import { bindingSuite } from "./bindings.suite.ts";
+import { bindingTargets } from "./bindings.targets.ts";
+import { configurationSuite } from "./configuration.suite.ts";
+import { conversationSuite } from "./conversation.suite.ts";
+import { conversationTargets } from "./conversation.targets.ts";
+import { cryptoSuite } from "./crypto.suite.ts";
+import { cryptoTargets } from "./crypto.targets.ts";
+import { byType, each } from "./each-target.ts";
+import { lockSuite } from "./lock.suite.ts";
+import { nameResolutionSuite } from "./name-resolution.suite.ts";
+import { resolverTargets } from "./name-resolution.targets.ts";
+import { secretSuite } from "./secrets.suite.ts";
+import { secretTargets } from "./secrets.targets.ts";
+import { configurationTargets, lockTargets } from "./targets.ts";
+
+each(lockTargets, lockSuite);
+each(configurationTargets, configurationSuite);
+each(byType(bindingTargets), bindingSuite);
+each(byType(secretTargets), secretSuite);
+each(byType(cryptoTargets), cryptoSuite);
+each(byType(conversationTargets), conversationSuite);
+each(byType(resolverTargets), nameResolutionSuite);
