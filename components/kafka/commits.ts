@@ -2,6 +2,7 @@ import type { Clock, Log } from "../contract/driver.ts";
 import type { Backlog } from "./backlog.ts";
 import type { Commit } from "./coordinator.ts";
 import { brokerCode, isPassing, saying } from "./failures.ts";
+import { pause } from "./pause.ts";
 
 export interface CommitsOptions {
   readonly topic: string;
@@ -13,11 +14,15 @@ export interface CommitsOptions {
   readonly onCommitted: () => void;
 }
 
-/** Commits follow each other no faster; the messages settled in between are those that come twice after a crash. */
+/**
+ * So many may be settled and not committed yet; then no more are handed over until they are. They come twice after a
+ * crash.
+ */
+export const mostUncommitted = 32;
+/** Commits follow each other no faster, unless half of that is reached. */
 const apartMs = 10;
 const retryMs = 100;
-/** So many may be settled and not committed yet; then no more are handed over until they are. */
-export const mostUncommitted = 256;
+const flushMs = 3000;
 
 /** Tells the group how far the partitions of one member are settled. What is settled while a commit goes on makes the next one. */
 export class Commits {
@@ -52,7 +57,11 @@ export class Commits {
   add(backlog: Backlog, settled: number): void {
     this.#uncommitted += settled;
     this.#changed.add(backlog);
-    this.#schedule(apartMs - (this.#clock.now() - this.#sentAt));
+    this.#schedule(this.#pauseMs());
+  }
+
+  #pauseMs(): number {
+    return this.#uncommitted >= mostUncommitted / 2 ? 0 : apartMs - (this.#clock.now() - this.#sentAt);
   }
 
   /** Another member has the backlog: what it has settled comes twice. */
@@ -69,11 +78,13 @@ export class Commits {
   }
 
   #schedule(ms: number): void {
-    if (this.#isWaiting || this.#sending !== undefined || this.#isHeld) return;
+    if (this.#sending !== undefined || this.#isHeld) return;
     if (ms <= 0) {
+      this.#unschedule();
       void this.#send();
       return;
     }
+    if (this.#isWaiting) return;
     this.#isWaiting = true;
     this.#cancel = this.#clock.after(ms, () => {
       this.#isWaiting = false;
@@ -84,7 +95,7 @@ export class Commits {
   #send(): Promise<void> {
     this.#sending ??= this.#sendChanged().then((isDone) => {
       this.#sending = undefined;
-      if (this.#changed.size > 0) this.#schedule(isDone ? apartMs : retryMs);
+      if (this.#changed.size > 0) this.#schedule(isDone ? this.#pauseMs() : retryMs);
     });
     return this.#sending;
   }
@@ -154,15 +165,24 @@ export class Commits {
     for (const backlog of backlogs) if (!backlog.isGivenUp) this.#changed.add(backlog);
   }
 
-  /** Sends what is left; resolves when the group knows it, or when that fails once. */
+  /** Sends what is left; resolves when the group knows it, when that fails once, or after a while. */
   async flush(): Promise<void> {
-    this.#cancel();
-    this.#isWaiting = false;
+    const done = new AbortController();
+    void this.#flush().finally(() => done.abort());
+    await pause(this.#clock, flushMs, done.signal);
+  }
+
+  async #flush(): Promise<void> {
+    this.#unschedule();
     await this.#sending;
     if (this.#changed.size === 0) return;
+    this.#unschedule();
+    await this.#sendChanged();
+  }
+
+  #unschedule(): void {
     this.#cancel();
     this.#isWaiting = false;
-    await this.#sendChanged();
   }
 
   close(): void {

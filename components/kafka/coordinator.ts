@@ -122,7 +122,7 @@ export class Coordinator {
   async #ask<N extends ApiName>(name: N, asked: Asked<N>, part = false): Promise<Answer<N>> {
     const { signal } = this.#ending;
     try {
-      return await this.#connections.ask(await this.#address({}), name, asked, { signal, part });
+      return await this.#connections.ask(await this.#address({ signal }), name, asked, { signal, part });
     } catch (error) {
       // Another broker may coordinate the group by now.
       if (isPassing(error) && !signal.aborted) this.#node = undefined;

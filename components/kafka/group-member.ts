@@ -175,9 +175,10 @@ export class GroupMember {
   async #share(members: Answer<"JoinGroup">["members"]): Promise<{ memberId: string; assignment: Buffer }[]> {
     const known = members.map(({ memberId, metadata }) => this.#protocol.decodeMember(memberId, metadata));
     const counts = new Map<string, number>();
+    const { signal } = this.#ending;
     for (const topic of new Set(known.flatMap(({ topics }) => topics))) {
       try {
-        counts.set(topic, (await this.#cluster.topic(topic, { fresh: true }, {})).length);
+        counts.set(topic, (await this.#cluster.topic(topic, { fresh: true }, { signal })).length);
       } catch (error) {
         // A topic of another member that is gone must not end the round for all.
         if (topic === this.#options.topic || isConnection(error)) throw error;
@@ -268,7 +269,8 @@ export class GroupMember {
 
   /** The topic has more partitions than the group knew when it shared them. */
   async #hasGrown(): Promise<boolean> {
-    const topic = await this.#cluster.topic(this.#options.topic, {}, {}).catch(() => undefined);
+    const { signal } = this.#ending;
+    const topic = await this.#cluster.topic(this.#options.topic, {}, { signal }).catch(() => undefined);
     return topic !== undefined && topic.length > this.#partitionCount && this.#partitionCount > 0;
   }
 

@@ -53,6 +53,12 @@ function publishOn(broker: OpenedByKind["pubsub"], topic: string, watch: OrderWa
   };
 }
 
+/** Waits for so many more messages. */
+async function arrived(watch: OrderWatch, count: number): Promise<void> {
+  const before = watch.arrivals.length;
+  await expect.poll(() => watch.arrivals.length, { timeout: 20_000 }).toBeGreaterThan(before + count);
+}
+
 /** Members join one after the other and leave in the same order, while messages are published. */
 async function comeAndGo(topic: string, order: SubscribeOptions["order"], given: Given = {}) {
   const watch = new OrderWatch();
@@ -70,7 +76,7 @@ async function comeAndGo(topic: string, order: SubscribeOptions["order"], given:
   const members = [await join("member 0")];
   for (let n = 1; n <= 4; n += 1) {
     members.push(await join(`member ${n}`));
-    await pause(400);
+    await arrived(watch, 1000);
     if (n % 2 === 0) await members.shift()?.close();
   }
   const sent = await stop();
@@ -123,11 +129,11 @@ describe.skipIf(isMissing)("a consumer group of Kafka whose members come and go"
     for (const name of ["first", "second"]) {
       await (await openMember(fast)).subscribe(options, watch.member(name), {});
     }
-    await pause(500);
+    await arrived(watch, 500);
     // The process does nothing for a while, heartbeats included; so do all its members.
     const until = performance.now() + 2500;
     while (performance.now() < until);
-    await pause(500);
+    await arrived(watch, 500);
     const sent = await stop();
     await expect.poll(() => new Set(watch.arrivals).size, { timeout: 20_000 }).toBe(sent);
     expect(watch.violations.filter((one) => one.includes("while"))).toEqual([]);

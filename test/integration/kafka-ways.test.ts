@@ -1,5 +1,4 @@
 // What the driver outlives on its way to the brokers: connections that break, and brokers that end while others go on.
-import { setMaxListeners } from "node:events";
 import { Admin } from "@platformatic/kafka";
 import { describe, expect, test } from "vitest";
 import type { OpenedByKind } from "../../components/contract/any-driver.ts";
@@ -46,7 +45,6 @@ async function through(broker: OpenedByKind["pubsub"], disturb: (done: number) =
   const publishKey = async (key: string) => {
     for (let n = 0; n < perKey; n += 1) {
       const signal = AbortSignal.timeout(30_000);
-      setMaxListeners(0, signal);
       await broker.publish({ topic, data: Buffer.from(`${key}:${n}`), metadata: { partitionKey: key } }, { signal });
       done += 1;
       disturb(done);
@@ -105,6 +103,26 @@ describe.skipIf(isMissing)("pubsub.kafka", { timeout: 120_000 }, () => {
     };
     await broker.subscribe({ topic: "given-up", group: "g", metadata: {}, concurrency: 1 }, handler, {});
     await expect.poll(() => texts.filter((text) => !text.startsWith("given"))).toEqual(expected);
+  });
+
+  test("closes though nobody answers", async () => {
+    const { port, settings } = await startServer("kafka", { variant: "proxied" });
+    const { brokers = "" } = settings;
+    const proxy = await startTcpProxy(port, Number(brokers.split(":")[1]));
+    await createTopic(brokers, "unheard", 1);
+    const broker = await openAt(brokers);
+    let handled = 0;
+    const handler = async () => {
+      handled += 1;
+      proxy.hold(true);
+      return "ack" as const;
+    };
+    await broker.subscribe({ topic: "unheard", group: "g", metadata: {}, concurrency: 1 }, handler, {});
+    await broker.publish({ topic: "unheard", data: Buffer.from("x"), metadata: {} }, {});
+    await expect.poll(() => handled).toBe(1);
+    const from = performance.now();
+    await broker.close();
+    expect(performance.now() - from).toBeLessThan(10_000);
   });
 
   test("outlives a broker of three that ends, and comes back", async () => {
