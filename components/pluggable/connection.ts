@@ -16,6 +16,10 @@ import {
   Metadata,
   type ServiceError,
 } from "@grpc/grpc-js";
+import { Gate } from "./gate.ts";
+
+/** Servers that are made with gRPC's C core refuse calls when some 1,000 wait to be taken. */
+const mostCalls = 500;
 
 /** A stream whose messages go both ways. */
 export type Duplex<I extends DescMessage, O extends DescMessage> = ClientDuplexStream<
@@ -45,6 +49,7 @@ export class Connection {
   readonly #client: Client;
   readonly #metadata = new Metadata();
   readonly #gone = new AbortController();
+  readonly #gate = new Gate(mostCalls);
 
   /** `instance` is the component's name, which tells apart several components of one process. */
   private constructor(path: string, instance: string) {
@@ -66,7 +71,20 @@ export class Connection {
   }
 
   /** Rejects with the signal's reason, or with the status the call ended with. */
-  unary<I extends DescMessage, O extends DescMessage>(
+  async unary<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    input: MessageInitShape<I>,
+    signal: AbortSignal | undefined,
+  ): Promise<MessageShape<O>> {
+    await this.#gate.enter(signal);
+    try {
+      return await this.#unary(method, input, signal);
+    } finally {
+      this.#gate.leave();
+    }
+  }
+
+  #unary<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,
     input: MessageInitShape<I>,
     signal: AbortSignal | undefined,
