@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { installService } from "../services/support/install-service.ts";
 import type { Running as Server } from "../services/support/service.ts";
 import { loadService, startService } from "../services/support/start-service.ts";
@@ -90,6 +91,72 @@ async function measureStore(executable: Executable, server: Server, backend: Bac
   });
 }
 
+const batchCount = 400;
+const batchSize = 100;
+const messageBytes = 1024;
+
+/** Bulk publishing of 1 KB messages over HTTP and their delivery to an app, beside the client library alone. */
+const kafka: Scenario = {
+  name: "bulk publish → delivered, Kafka",
+  run: (executable) =>
+    withServer("kafka", async (server) => {
+      const bare = bareKafka(`${server.host}:${server.port}`);
+      const [appPort] = (await freePorts(1)) as [number];
+      const app = start([process.execPath, `${import.meta.dirname}/echo-app.ts`, String(appPort)], { measured: false });
+      await untilUp(`http://127.0.0.1:${appPort}/events`);
+      const resources = component("kafka", "pubsub.kafka", { ...server.settings, consumerGroup: "bench" });
+      const sidecar = await startSidecar(executable, { appId: "bench", appPort, resources });
+      return withRunning(Promise.resolve([sidecar, app]), async () => {
+        const url = `http://127.0.0.1:${sidecar.httpPort}/v1.0/publish/bulk/kafka/events`;
+        const delivered = async () => Number(await (await fetch(`http://127.0.0.1:${appPort}/events`)).text());
+        const event = "x".repeat(messageBytes);
+        const entries = Array.from({ length: batchSize }, (_, n) => ({
+          entryId: String(n),
+          event,
+          contentType: "text/plain",
+        }));
+        const body = JSON.stringify(entries);
+        const publish = async () => (await fetch(url, { method: "POST", body })).arrayBuffer();
+        while ((await delivered()) === 0) await publish();
+        for (let last = -1, now = await delivered(); now !== last; now = await delivered()) {
+          last = now;
+          await new Promise((resolve) => setTimeout(resolve, 500));
+        }
+        const before = await delivered();
+        const started = performance.now();
+        for (let n = 0; n < batchCount; n += 4) await Promise.all([publish(), publish(), publish(), publish()]);
+        const published = (batchCount * batchSize * 1000) / (performance.now() - started);
+        while ((await delivered()) < before + batchCount * batchSize) {
+          await new Promise((resolve) => setTimeout(resolve, 5));
+        }
+        const through = (batchCount * batchSize * 1000) / (performance.now() - started);
+        return [
+          {
+            what: "bulk publish of 1 KB over HTTP, Kafka",
+            value: rate(published),
+            limit: `the client library alone ${rate(bare)}`,
+            ratio: (published / bare).toFixed(2),
+          },
+          { what: "… published and delivered to an app", value: rate(through) },
+        ];
+      });
+    }),
+};
+
+function bareKafka(address: string): number {
+  const args = [
+    `${import.meta.dirname}/bare-kafka.ts`,
+    address,
+    String(batchCount),
+    String(batchSize),
+    String(messageBytes),
+  ];
+  const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
+  const perSecond = Number(stdout);
+  if (!(perSecond > 0)) throw new Error(`bare-kafka.ts measured nothing: ${stderr}`);
+  return perSecond;
+}
+
 const idleTypes: readonly (readonly [type: string, service: string])[] = [
   ["state.redis", "redis"],
   ["pubsub.redis", "redis"],
@@ -134,4 +201,4 @@ async function idleMb(executable: Executable, resources: string): Promise<number
   return seen.sort((a, b) => a - b)[1] ?? 0;
 }
 
-export const backendScenarios: readonly Scenario[] = [...backends.map(stateBehindServer), idleMemory];
+export const backendScenarios: readonly Scenario[] = [...backends.map(stateBehindServer), kafka, idleMemory];

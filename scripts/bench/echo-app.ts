@@ -5,6 +5,7 @@ let events = 0;
 const subscriptions = JSON.stringify([
   { pubsubname: "memory", topic: "events", route: "/event" },
   { pubsubname: "sqlite", topic: "events", route: "/event" },
+  { pubsubname: "kafka", topic: "events", route: "/event" },
 ]);
 createServer((request, response) => {
   if (request.url === "/dapr/subscribe") {
