@@ -42,6 +42,11 @@ export class Client {
     const run = async (session: Session) => {
       if (values.length === 0) return session.query(sql);
       try {
+        // Too many or too few of them would be read as other values.
+        const wanted = await session.prepare(sql);
+        if (wanted !== values.length) {
+          throw new Error(`the statement has ${wanted} question marks, and ${values.length} values are given`);
+        }
         return await session.execute(sql, values);
       } finally {
         if (!session.isLost) session.forget(sql);

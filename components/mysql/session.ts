@@ -25,6 +25,10 @@ type Core = CoreConnection & {
   startTLS(onSecure: (error?: Error) => void): void;
 };
 
+interface Prepared {
+  readonly parameters: readonly unknown[];
+}
+
 /** One connection with its server; one statement at a time. */
 export class Session {
   readonly #core: Core;
@@ -96,6 +100,15 @@ export class Session {
   /** Runs a text of one statement, or of several where the settings allow that. */
   query(sql: string): Promise<Answer> {
     return run(this.#core, sql);
+  }
+
+  /** Prepares a statement, for `execute`. @returns how many values it takes */
+  prepare(sql: string): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#core.prepare(textOf(sql) as unknown as string, (error, statement) =>
+        error ? reject(error) : resolve((statement as unknown as Prepared).parameters.length),
+      );
+    });
   }
 
   /** Keeps a statement prepared no longer. */
