@@ -1,6 +1,7 @@
 // Go programs that tests run, built below .cache/. `node scripts/clients/go.ts` builds them ahead of time; the tests build
 // them when they need them, which takes a second while Go's own caches are warm.
 import { join, resolve } from "node:path";
+import { exclusively } from "./exclusively.ts";
 import { runVisibly } from "./run-visibly.ts";
 
 const root = resolve(import.meta.dirname, "../..");
@@ -17,7 +18,11 @@ const programs = {
  * @param go the Go tool
  * @returns the path of the program
  */
-export async function buildGoClient(go: string, name: keyof typeof programs = "client"): Promise<string> {
+export function buildGoClient(go: string, name: keyof typeof programs = "client"): Promise<string> {
+  return exclusively(join(root, ".cache", `${name}.lock`), () => build(go, name));
+}
+
+async function build(go: string, name: keyof typeof programs): Promise<string> {
   const program = join(root, ".cache/go", process.platform === "win32" ? `${name}.exe` : name);
   const folder = join(root, programs[name]);
   // the Go that is there or none: it would fetch another one without a word

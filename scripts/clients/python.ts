@@ -3,6 +3,7 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { exclusively } from "./exclusively.ts";
 import { runVisibly } from "./run-visibly.ts";
 
 const root = resolve(import.meta.dirname, "../..");
@@ -19,7 +20,11 @@ const environments = {
  * @param python the interpreter to make the environment with
  * @returns the environment's interpreter
  */
-export async function installPython(python: string, name: keyof typeof environments = "python"): Promise<string> {
+export function installPython(python: string, name: keyof typeof environments = "python"): Promise<string> {
+  return exclusively(join(root, ".cache", `${name}.lock`), () => install(python, name));
+}
+
+async function install(python: string, name: keyof typeof environments): Promise<string> {
   const requirements = join(root, environments[name]);
   const folder = join(root, ".cache", name);
   const stamp = join(folder, "stamp");
