@@ -118,9 +118,7 @@ function openFix(error: unknown, where: string): string {
       break;
   }
   if (error instanceof NoJetStreamError) {
-    return deeper instanceof PermissionError
-      ? `natsURL: the user at ${where} may not use JetStream; permit $JS.API.> and _INBOX.>`
-      : `natsURL: ${where} has no JetStream for this user; start nats-server with -js, or set domain or apiPrefix`;
+    return `natsURL: ${where} has no JetStream for this user; start nats-server with -js, or set domain or apiPrefix`;
   }
   if (isAuthorization(error)) {
     return `natsURL, token, jwt, seedKey: ${where} does not accept the credentials, or asks for some; correct them`;
@@ -130,7 +128,10 @@ function openFix(error: unknown, where: string): string {
   }
   if (/does not support 'tls'/.test(text))
     return `natsURL: ${where} does not encrypt; write nats:// and leave caCert out`;
-  if (/timeout/i.test(text)) return `natsURL: ${where} does not answer; correct natsURL`;
+  if (/timeout/i.test(text)) {
+    // A server that misses the client's certificate just goes silent, as far as the library says.
+    return `natsURL, tls_client_cert: ${where} does not answer; correct natsURL, or give the certificate that it may want`;
+  }
   return `natsURL: ${where} cannot be used`;
 }
 

@@ -20,6 +20,8 @@ const settleWithinMs = 5000;
 /** A consumer that is gone and does not come back takes no settlements, and the message comes again if it does. */
 const mostTries = 50;
 const shortestWorkingMs = 200;
+/** So many of the last settled messages are known if the server, which writes settlements with a delay, forgets them. */
+const mostKnown = 4096;
 const ack = "+ACK";
 const working = "+WPI";
 const nak = (delayMs: number) => (delayMs > 0 ? `-NAK {"delay":${toNanos(delayMs)}}` : "-NAK");
@@ -37,6 +39,8 @@ export class GroupConsumer implements Subscription {
   readonly #puller: Puller;
   /** In the handler, or settled and not yet told, by number. */
   readonly #held = new Map<number, Delivered>();
+  /** Settled for good: when the stream took them, by number. */
+  readonly #done = new Map<number, number>();
   readonly #stopListening: () => void;
   #cancelWorking: () => void = () => {};
   #resuming: Promise<void> | undefined;
@@ -71,7 +75,8 @@ export class GroupConsumer implements Subscription {
     // Redelivered while it is in the handler, after a standstill.
     if (this.#held.has(message.seq)) return;
     this.#held.set(message.seq, message);
-    if (this.#isClosing) this.#settle(message, nak(0));
+    if (this.#done.get(message.seq) === message.at) this.#settle(message, ack);
+    else if (this.#isClosing) this.#settle(message, nak(0));
     else if (hasEnded(message, this.#context.clock.now())) this.#settle(message, ack);
     else this.#hand(message);
   }
@@ -92,7 +97,10 @@ export class GroupConsumer implements Subscription {
 
   #settle(message: Delivered, settlement: string, tries = 1): void {
     this.#link.request(message.reply, settlement, { withinMs: settleWithinMs }).then(
-      () => this.#left(message),
+      () => {
+        if (settlement === ack) this.#know(message);
+        this.#left(message);
+      },
       (error: unknown) => {
         const { topic } = this.#options.group;
         this.#context.log.debug(`a settled message of topic ${topic} is not known to be so: ${causeText(error)}`);
@@ -101,6 +109,12 @@ export class GroupConsumer implements Subscription {
         else this.#context.clock.after(failurePauseMs, () => this.#settle(message, settlement, tries + 1));
       },
     );
+  }
+
+  #know({ seq, at }: Delivered): void {
+    this.#done.set(seq, at);
+    const [oldest] = this.#done.keys();
+    if (this.#done.size > mostKnown && oldest !== undefined) this.#done.delete(oldest);
   }
 
   #left({ seq }: Delivered): void {

@@ -29,6 +29,9 @@ export const placesStream = "MECHA_GROUPS";
 const prefix = "$MECHA.group";
 export const placesSubjects = `${prefix}.>`;
 
+/** Whether what a place was written as says that anybody may work there, as far as can be seen at its start. */
+export const isFree = (text: string): boolean => text.startsWith('{"owner":""');
+
 /** The place of one group in one stream: a message of its own, of which the server keeps the last version. */
 export class GroupPlace {
   readonly #link: Link;

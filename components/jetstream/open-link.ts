@@ -49,7 +49,7 @@ export async function openLink(settings: ConnectionSettings, context: OpenContex
     clock: context.clock,
   });
   try {
-    await link.api("INFO", {}, { signal: context.signal });
+    await link.ping({ signal: context.signal });
     return link;
   } catch (error) {
     await link.close();

@@ -4,7 +4,7 @@ import type { Call, OpenContext, Subscription } from "../contract/driver.ts";
 import type { StreamInfo } from "./api.ts";
 import { ackWaitOf, type DurableSettings, findDurable, openReader, retireDurable } from "./durables.ts";
 import { isApiError } from "./failures.ts";
-import type { Kept, Place } from "./group-place.ts";
+import { isFree, type Kept, type Place } from "./group-place.ts";
 import type { Link } from "./link.ts";
 import { type OrderedOptions, OrderedWork } from "./ordered-work.ts";
 
@@ -57,8 +57,10 @@ export class OrderedConsumer implements Subscription {
 
   async #run(): Promise<void> {
     const { place } = this.#options;
-    // Whoever leaves says so with its last version.
-    const listening = this.#link.listen(place.subject, () => this.#wake());
+    const listening = this.#link.listen(place.subject, (message) => {
+      // Whoever leaves says so with its last version.
+      if (isFree(message.string())) this.#wake();
+    });
     const stopListening = this.#link.onBack(() => this.#wake());
     try {
       while (!this.#closing.signal.aborted) await this.#follow();
@@ -148,7 +150,10 @@ export class OrderedConsumer implements Subscription {
   }
 }
 
-/** Gives a new group its place: where its consumer without order is, which ends with that, else as deliverPolicy says. */
+/**
+ * Gives a group its place, which is where its consumer without order is, if that was the last to work, else as
+ * deliverPolicy says. That consumer then ends.
+ */
 async function ensurePlace(
   link: Link,
   settings: DurableSettings,
@@ -156,11 +161,13 @@ async function ensurePlace(
   call: Call,
 ): Promise<void> {
   const durable = await findDurable(link, group, call);
-  if (!(await place.find(call))) {
+  const kept = await place.find(call);
+  const isAhead = durable !== undefined && kept?.place.owner === "" && durable.ack_floor.stream_seq > kept.place.read;
+  if (!kept || isAhead) {
     const read = durable
       ? durable.ack_floor.stream_seq
       : (await openReader(link, group, settings, undefined, call)).delivered.stream_seq;
-    await place.put({ owner: "", born, read, open: [] }, 0, call).catch((error: unknown) => {
+    await place.put({ owner: "", born, read, open: [] }, kept?.revision ?? 0, call).catch((error: unknown) => {
       // Another member was faster.
       if (!isApiError(error, "wrongLastSequence")) throw error;
     });

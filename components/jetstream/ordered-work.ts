@@ -239,11 +239,10 @@ export class OrderedWork {
   // ---- keeping the place
 
   #place(owner: string, settled: readonly Held[]): Place {
-    const done = new Set(settled);
-    const held = [...this.#held.values()].filter((one) => !done.has(one)).sort((left, right) => left.seq - right.seq);
-    const known = new Set(held.map(({ seq }) => seq));
-    const unread = this.#kept.place.open.filter(([seq]) => !known.has(seq) && !settled.some((one) => one.seq === seq));
-    const open = [...unread, ...held.map(({ seq, attempts }) => [seq, attempts] as const)];
+    const done = new Set(settled.map(({ seq }) => seq));
+    const unread = this.#kept.place.open.filter(([seq]) => !this.#held.has(seq));
+    const held = [...this.#held.values()].map(({ seq, attempts }) => [seq, attempts] as const);
+    const open = [...unread, ...held].filter(([seq]) => !done.has(seq)).sort(([left], [right]) => left - right);
     return { owner, born: this.#kept.place.born, read: this.#read, open };
   }
 
@@ -251,9 +250,7 @@ export class OrderedWork {
   #write(): void {
     if (this.#state === "over") return;
     this.#isDirty = true;
-    this.#writing ??= this.#writeAll().finally(() => {
-      this.#writing = undefined;
-    });
+    this.#writing ??= this.#writeAll();
   }
 
   async #writeAll(): Promise<void> {
@@ -267,17 +264,26 @@ export class OrderedWork {
       try {
         await this.#put(this.#place(this.#options.member, settled));
         this.#sureAt = startedAt;
-        for (const held of settled) {
-          this.#held.delete(held.seq);
-          this.#active.delete(held);
-        }
-        this.#freed();
+        this.#written(settled);
       } catch (error) {
         this.#settled.unshift(...settled);
         this.#isDirty = true;
         await this.#notWritten(error);
       }
     }
+    // In the same step as the look at what is to be written, so that nothing comes between.
+    this.#writing = undefined;
+  }
+
+  #written(settled: readonly Held[]): void {
+    const numbers = new Set(settled.map(({ seq }) => seq));
+    for (const held of settled) {
+      this.#held.delete(held.seq);
+      this.#active.delete(held);
+    }
+    const open = this.#kept.place.open.filter(([seq]) => !numbers.has(seq));
+    this.#kept = { ...this.#kept, place: { ...this.#kept.place, open } };
+    this.#freed();
   }
 
   async #put(place: Place): Promise<void> {
