@@ -26,6 +26,9 @@ const ack = "+ACK";
 const working = "+WPI";
 const nak = (delayMs: number) => (delayMs > 0 ? `-NAK {"delay":${toNanos(delayMs)}}` : "-NAK");
 
+/** A stream that was deleted and made again counts from the start. */
+const placeOf = ({ seq, at }: Delivered): string => `${seq} ${at}`;
+
 /**
  * One member of a group without order. Pulls from the group's durable consumer as many messages as have a place in the
  * handler. A place is free again when the server has the settlement, so that after a crash no more messages come twice
@@ -37,8 +40,8 @@ export class GroupConsumer implements Subscription {
   readonly #options: ConsumerOptions;
   readonly #context: OpenContext;
   readonly #puller: Puller;
-  /** In the handler, or settled and not yet told, by number. */
-  readonly #held = new Map<number, Delivered>();
+  /** In the handler, or settled and not yet told. */
+  readonly #held = new Map<string, Delivered>();
   /** Settled for good: when the stream took them, by number. */
   readonly #done = new Map<number, number>();
   readonly #stopListening: () => void;
@@ -73,8 +76,8 @@ export class GroupConsumer implements Subscription {
 
   #take(message: Delivered): void {
     // Redelivered while it is in the handler, after a standstill.
-    if (this.#held.has(message.seq)) return;
-    this.#held.set(message.seq, message);
+    if (this.#held.has(placeOf(message))) return;
+    this.#held.set(placeOf(message), message);
     if (this.#done.get(message.seq) === message.at) this.#settle(message, ack);
     else if (this.#isClosing) this.#settle(message, nak(0));
     else if (hasEnded(message, this.#context.clock.now())) this.#settle(message, ack);
@@ -117,8 +120,8 @@ export class GroupConsumer implements Subscription {
     if (this.#done.size > mostKnown && oldest !== undefined) this.#done.delete(oldest);
   }
 
-  #left({ seq }: Delivered): void {
-    this.#held.delete(seq);
+  #left(message: Delivered): void {
+    this.#held.delete(placeOf(message));
     if (this.#held.size === 0) this.#idle?.();
     this.#puller.ask();
   }
