@@ -50,6 +50,8 @@ function startNode(folder: string, port: number, more: readonly string[]): Promi
     "",
     "--appendonly",
     "yes",
+    "--appendfsync",
+    "no",
     "--repl-diskless-sync-delay",
     "0",
   ];
