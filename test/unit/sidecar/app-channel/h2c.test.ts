@@ -117,7 +117,9 @@ describe("an exchange over HTTP/2 in clear text", () => {
     const port = await startHttp2App((stream) => {
       const { session } = stream;
       stream.respond({ ":status": 200 });
-      stream.end("ok", () => setImmediate(() => session?.destroy()));
+      // Only when all of the answer has left.
+      stream.once("close", () => session?.destroy());
+      stream.end("ok");
     });
     const app = open(port);
     for (let i = 1; i <= 3; i++) {
