@@ -1,4 +1,5 @@
 import { Type } from "typebox";
+import { fail } from "../../specs/errors.ts";
 import type { Call, OpenContext, Subscription } from "../contract/driver.ts";
 import { messageTtlMs } from "../contract/message-ttl.ts";
 import {
@@ -10,9 +11,11 @@ import {
 } from "../contract/pubsub.ts";
 import { durationMs, integer } from "../contract/settings.ts";
 import { type Client, openClient } from "./client.ts";
+import { OrderedConsumer } from "./ordered-consumer.ts";
 import { connectionSettings } from "./settings.ts";
 import { Stream } from "./stream.ts";
 import { StreamConsumer } from "./stream-consumer.ts";
+import { turnKey } from "./turn.ts";
 
 const streamSettings = {
   redeliverInterval: durationMs({
@@ -56,12 +59,13 @@ interface Settings {
 export default definePubsub({
   type: "pubsub.redis",
   status: "beta",
-  summary: "Publishes by Redis streams, which keep messages; each consumer group gets all of them.",
+  summary:
+    "Publishes by Redis streams, which keep messages; each consumer group gets all of them. In an ordered group one member works at a time.",
   metadata: Type.Object({
     ...connectionSettings({ redisMinRetryInterval: 8, redisMaxRetryInterval: 512 }),
     ...streamSettings,
   }),
-  capabilities: ["bulkPublish", "ttl", "durable"],
+  capabilities: ["bulkPublish", "ttl", "ordering", "durable"],
   async open(settings, context) {
     const broker = new Broker(await openClient(settings, context), settings, context);
     return {
@@ -121,23 +125,27 @@ class Broker {
   }
 
   async subscribe(options: SubscribeOptions, handler: MessageHandler, call: Call): Promise<Subscription> {
-    const { topic, group } = options;
+    const { topic, group, order = "none" } = options;
+    const { processingTimeout, readTimeout } = this.#settings;
+    if (order !== "none" && processingTimeout === 0) {
+      const why = `order ${order} needs a processingTimeout, after which another subscriber may go on; set it, or leave order out`;
+      throw fail("malformedRequest", { why });
+    }
+    const key = order === "none" ? "" : turnKey(topic, group, this.#client.isCluster);
     const concurrency = Math.max(
       1,
       Math.min(options.concurrency, this.#settings.concurrency ?? Number.POSITIVE_INFINITY),
     );
     await new Stream(this.#client, topic, group, group).ensureGroup(call);
-    const { readTimeout } = this.#settings;
     const blockMs = Math.round(readTimeout) || waitMs;
     const purpose = { readTimeoutMs: readTimeout === 0 ? 0 : blockMs + readTimeout };
     const link = await this.#client.dedicate(purpose, call.signal ?? this.#context.signal);
-    const consumer = new StreamConsumer(
-      this.#client,
-      link,
-      { ...this.#settings, blockMs },
-      { topic, group, concurrency, handler },
-      this.#context,
-    );
+    const settings = { ...this.#settings, blockMs };
+    const own = { topic, group, concurrency, handler };
+    const consumer =
+      order === "none"
+        ? new StreamConsumer(this.#client, link, settings, own, this.#context)
+        : new OrderedConsumer(this.#client, link, settings, { ...own, order, turnKey: key }, this.#context);
     const subscription: Subscription = {
       close: () => consumer.close().finally(() => this.#subscriptions.delete(subscription)),
     };

@@ -105,15 +105,10 @@ export class StreamConsumer implements Subscription {
       if (!held) break;
       held.state = "active";
       this.#active += 1;
-      if (this.#hasEnded(held.entry)) this.#acks.add(held.entry.id);
+      if (hasEnded(held.entry, this.#context.clock.now())) this.#acks.add(held.entry.id);
       else this.#hand(held);
     }
     this.#reader.wake();
-  }
-
-  #hasEnded({ id, metadata }: Entry): boolean {
-    const seconds = Number(metadata["ttlInSeconds"]);
-    return seconds > 0 && Number.parseInt(id, 10) + seconds * 1000 <= this.#context.clock.now();
   }
 
   #hand(held: Held): void {
@@ -244,4 +239,10 @@ export class StreamConsumer implements Subscription {
       this.#context.log.warn(`messages of topic ${topic} come again after processingTimeout: ${causeText(error)}`);
     }
   }
+}
+
+/** Whether its time to live has passed. */
+export function hasEnded({ id, metadata }: Entry, now: number): boolean {
+  const seconds = Number(metadata["ttlInSeconds"]);
+  return seconds > 0 && Number.parseInt(id, 10) + seconds * 1000 <= now;
 }

@@ -23,7 +23,7 @@ export interface Entry {
 }
 
 type Fields = readonly Buffer[];
-type Raw = readonly [id: Buffer, deliveries: number, fields: Fields];
+export type Raw = readonly [id: Buffer, deliveries: number, fields: Fields];
 
 const noCall: Call = {};
 
@@ -109,7 +109,7 @@ export class Stream {
   }
 }
 
-function toEntry([id, deliveries, fields]: Raw): Entry {
+export function toEntry([id, deliveries, fields]: Raw): Entry {
   const byName = new Map<string, Buffer>();
   for (let at = 0; at + 1 < fields.length; at += 2) byName.set(String(fields[at]), fields[at + 1] as Buffer);
   return {
