@@ -51,6 +51,7 @@ export class OrderedConsumer implements Subscription {
       const fix = "use a stream of retention limits, or leave order out";
       throw new Error(`order needs messages that stay; stream ${group.stream} has the retention ${retention}: ${fix}`);
     }
+    await options.makePlaces(call);
     await ensurePlace(link, settings, { ...options, born: stream.created }, call);
     return new OrderedConsumer(link, settings, { ...options, member: randomUUID() }, context);
   }
@@ -121,8 +122,9 @@ export class OrderedConsumer implements Subscription {
   }
 
   async #ensureAgain(): Promise<void> {
-    const { group } = this.#options;
+    const { group, makePlaces } = this.#options;
     const { created } = await this.#link.api<StreamInfo>(`STREAM.INFO.${group.stream}`, {}, this.#closing);
+    await makePlaces(this.#closing);
     await ensurePlace(this.#link, this.#settings, { ...this.#options, born: created }, this.#closing);
   }
 

@@ -1,9 +1,9 @@
 import { causeText } from "../../specs/errors.ts";
-import type { OpenContext } from "../contract/driver.ts";
+import type { Call, OpenContext } from "../contract/driver.ts";
 import type { Order } from "../contract/pubsub.ts";
 import type { StoredMessage, StreamInfo } from "./api.ts";
 import { ackWaitOf, type DurableSettings, openReader } from "./durables.ts";
-import { isApiError } from "./failures.ts";
+import { isApiError, NoAnswerError, NoResponderError } from "./failures.ts";
 import type { ConsumerOptions } from "./group-consumer.ts";
 import type { GroupPlace, Kept, Place } from "./group-place.ts";
 import { type Held, KeyLines } from "./key-lines.ts";
@@ -14,6 +14,8 @@ import { Puller } from "./puller.ts";
 export interface OrderedOptions extends ConsumerOptions {
   readonly order: Order;
   readonly place: GroupPlace;
+  /** Makes what the places are kept in, where it is missing. */
+  readonly makePlaces: (call: Call) => Promise<void>;
   /** Name of this member. */
   readonly member: string;
 }
@@ -306,13 +308,19 @@ export class OrderedWork {
       }
     } else {
       this.#context.log.debug(`the place in topic ${group.topic} is not written yet: ${causeText(error)}`);
-      // Closing does not wait for a lost server: what was settled comes again.
-      if (this.#state === "closing") {
+      // Closing does not wait for a lost server: what was settled comes again. A place that is gone is made in a new turn.
+      if (this.#state === "closing" || (await this.#isPlaceGone(error))) {
         this.#over();
         return;
       }
     }
     await new Promise<void>((resolve) => this.#context.clock.after(failurePauseMs, resolve));
+  }
+
+  /** A write to a stream that is gone has no answer: the members listen at its subject, so that somebody seems to be there. */
+  async #isPlaceGone(error: unknown): Promise<boolean> {
+    if (!(error instanceof NoAnswerError || error instanceof NoResponderError)) return false;
+    return (await this.#options.place.find({}).catch(() => this.#kept)) === undefined;
   }
 
   #renewLater(): void {
@@ -343,6 +351,8 @@ export class OrderedWork {
     const settled = new Set(this.#settled);
     this.#settled = [];
     for (const held of settled) this.#active.delete(held);
+    // Whoever closes waits for those that have just gone.
+    this.#freed();
     void this.#untilIdle().then(() => this.#end());
   }
 

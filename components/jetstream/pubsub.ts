@@ -125,11 +125,11 @@ class Broker {
       await ensureDurable(this.#link, group, this.#settings, call, startAt);
       return new GroupConsumer(this.#link, this.#settings, consuming, this.#context);
     }
-    await this.#streams.ensurePlaces(placesStream, placesSubjects, call);
+    const makePlaces = (making: Call) => this.#streams.ensurePlaces(placesStream, placesSubjects, making);
     return OrderedConsumer.open(
       this.#link,
       this.#settings,
-      { ...consuming, order, place },
+      { ...consuming, order, place, makePlaces },
       stream,
       this.#context,
       call,

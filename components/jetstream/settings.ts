@@ -35,7 +35,8 @@ export const storageSettings = {
   ),
   memoryStorage: flag({
     default: false,
-    description: "Keeps what this component makes in the server's memory, where it ends with the server.",
+    description:
+      "Keeps what this component makes in the server's memory, where it ends with the server; all but `MECHA_GROUPS`, which components share.",
   }),
 };
 

@@ -132,10 +132,13 @@ export class Streams {
     }
   }
 
-  /** The stream of one message for each subject, in which ordered groups keep their places. */
+  /**
+   * The stream of one message for each subject, in which ordered groups keep their places: those of all components, so
+   * that it outlives the server whatever the memoryStorage of the one that makes it.
+   */
   async ensurePlaces(name: string, subject: string, call: Call): Promise<void> {
     if (await this.findNamed(name, call)) return;
-    const { createStreams, memoryStorage, replicas = 1 } = this.#settings;
+    const { createStreams, replicas = 1 } = this.#settings;
     if (!createStreams) {
       const fix = `add it with the subjects ${subject} and one message for each subject, or set createStreams to true`;
       throw new Error(`an ordered subscription needs the stream ${name}, and createStreams is false; ${fix}`);
@@ -145,11 +148,17 @@ export class Streams {
       description: ours,
       subjects: [subject],
       retention: "limits",
-      storage: memoryStorage ? "memory" : "file",
+      storage: "file",
       num_replicas: replicas,
       max_msgs_per_subject: 1,
     };
-    await this.#link.api(`STREAM.CREATE.${name}`, config, call);
+    try {
+      await this.#link.api(`STREAM.CREATE.${name}`, config, call);
+    } catch (error) {
+      // Somebody else was faster, with other replicas.
+      if (isApiError(error, "streamExists")) return;
+      throw error;
+    }
     this.#log.info(`stream ${name} was made for the places of ordered subscriptions`);
   }
 }

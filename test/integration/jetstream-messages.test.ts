@@ -402,6 +402,73 @@ describe.skipIf(isMissing)("order over JetStream", () => {
     expect(all.map(Number).sort((left, right) => left - right)).toEqual(numbers(0, 21).map(Number));
   });
 
+  test("loses nothing of a group whose place was made by a component that keeps its own in memory", async () => {
+    const server = await startServer("nats", { own: true });
+    const [topic, { texts, handler }] = [fresh("t"), keeper()];
+    const forgetful = await open(server, { memoryStorage: true });
+    await forgetful.subscribe(inOrder(fresh("t")), keeper().handler, {});
+    const broker = await open(server, { deliverPolicy: "new" });
+    const subscription = await broker.subscribe(inOrder(topic), handler, {});
+    await send(broker, topic, 0, 3);
+    await until(() => texts().length === 3);
+    await subscription.close();
+    await send(broker, topic, 3, 5);
+    await server.kill9();
+    await server.restart();
+    const again = await open(server, { deliverPolicy: "new" });
+    await again.subscribe(inOrder(topic), handler, {});
+    await send(again, topic, 5, 6);
+    await until(() => texts().length >= 6);
+    expect(texts()).toEqual(numbers(0, 6));
+  });
+
+  test("goes on when the server has forgotten a stream that it kept in memory", async () => {
+    const server = await startServer("nats", { own: true });
+    const [topic, { texts, handler }] = [fresh("t"), keeper()];
+    const broker = await open(server, { memoryStorage: true, heartbeat: 500 });
+    await broker.subscribe(inOrder(topic), handler, {});
+    await send(broker, topic, 0, 1);
+    await until(() => texts().length === 1);
+    await server.kill9();
+    await server.restart();
+    await send(broker, topic, 1, 2);
+    await until(() => texts().includes("1"));
+  });
+
+  test("goes on when somebody has deleted the stream of places", { timeout: 60_000 }, async () => {
+    // Its own server, because all others keep their places there.
+    const server = await startServer("nats", { own: true });
+    const client = await stranger(server);
+    const [topic, { texts, handler }] = [fresh("t"), keeper()];
+    const broker = await open(server);
+    await broker.subscribe(inOrder(topic), handler, {});
+    await send(broker, topic, 0, 1);
+    await until(() => texts().length === 1);
+    await api(client, "STREAM.DELETE.MECHA_GROUPS");
+    await send(broker, topic, 1, 2);
+    // A write that has no answer is given up after ten seconds.
+    const isMade = async () => (await api(client, "STREAM.INFO.MECHA_GROUPS")).config !== undefined;
+    await expect.poll(isMade, { timeout: 30_000 }).toBe(true);
+    await send(broker, topic, 2, 3);
+    await until(() => texts().includes("2"));
+  });
+
+  test("lets a member end while the server is away that cannot keep what it has handled", {
+    timeout: 60_000,
+  }, async () => {
+    const server = await startServer("nats", { own: true });
+    const topic = fresh("t");
+    const broker = await open(server);
+    let release = () => {};
+    const { messages, handler } = keeper(() => new Promise((resolve) => (release = () => resolve("ack"))));
+    const subscription = await broker.subscribe(inOrder(topic), handler, {});
+    await send(broker, topic, 0, 1);
+    await until(() => messages.length === 1);
+    await server.kill9();
+    release();
+    await expect(subscription.close()).resolves.toBeUndefined();
+  });
+
   test("needs a stream whose messages stay", async () => {
     const server = await startServer("nats");
     const client = await stranger(server);
