@@ -173,7 +173,8 @@ export class MessageLog {
   ): Promise<readonly Claim[] | undefined> {
     const lease = isHolding ? this.#renewal(owner, leaseMs) : this.#lease(group, owner, leaseMs);
     const statements = [this.#turn(group), lease, this.#claims(topic, group, owner, limit, order)];
-    const [, kept, taken] = await this.#client.transact(statements, {}, { durable: false, byIndex: true });
+    // Where an order is kept, a crash must not undo what a member has been given: others would be given the same.
+    const [, kept, taken] = await this.#client.transact(statements, {}, { durable: order !== "none", byIndex: true });
     if (kept?.count !== 1) return undefined;
     return toClaims(taken, owner, now());
   }

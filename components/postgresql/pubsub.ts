@@ -27,7 +27,7 @@ export default definePubsub({
   aliases: ["pubsub.postgres"],
   status: "beta",
   summary:
-    "Keeps messages in PostgreSQL until every consumer group has settled them; those with the same partitionKey are handled in their order.",
+    "Keeps messages in PostgreSQL until every consumer group has settled them; with order: key those of one partitionKey are handled in their order.",
   metadata: Type.Object({
     ...clientSettings,
     tablePrefix: text({ default: "mecha_", description: "Put before the tables' names; may name a schema, `app.`." }),

@@ -59,7 +59,7 @@ describe.skipIf(isMissing)("PostgreSQL that fails", () => {
         delivered.push({ id, key, n: Number(n) });
         return "ack" as const;
       };
-      await member.subscribe({ topic: "t", group: "g", metadata: {}, concurrency }, handler, {});
+      await member.subscribe({ topic: "t", group: "g", metadata: {}, concurrency, order: "key" }, handler, {});
     }
 
     let published = 0;
